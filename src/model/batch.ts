@@ -94,7 +94,11 @@ export type Row = readonly Value[];
 
 /** Builds a batch from rows; 64-bit values may be numbers or bigints. */
 export function batchFromRows(schema: TableSchema, table: number, rows: readonly Row[]): Batch {
-  return { table, count: rows.length, columns: schema.columns.map((column, index) => columnFromRows(column, index, rows)) };
+  return {
+    table,
+    count: rows.length,
+    columns: schema.columns.map((column, index) => columnFromRows(column, index, rows)),
+  };
 }
 
 function columnFromRows(column: ColumnSchema, index: number, rows: readonly Row[]): Column {
@@ -121,7 +125,8 @@ function columnFromRows(column: ColumnSchema, index: number, rows: readonly Row[
 export function rowAt(schema: TableSchema, batch: Batch, row: number): Row {
   return schema.columns.map((column, index) => {
     const data = batch.columns[index];
-    if (column.type === "bytes") return data === undefined ? new Uint8Array(0) : bytesAt(data as BytesColumn, row).slice();
+    if (column.type === "bytes")
+      return data === undefined ? new Uint8Array(0) : bytesAt(data as BytesColumn, row).slice();
     if (data === undefined) return column.type === "u32" ? 0 : 0n;
     const { values } = data as IntegerColumn;
     if (column.type === "u32") return values[row];

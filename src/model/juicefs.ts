@@ -115,7 +115,15 @@ export const nodeColumn = {
 } as const;
 
 /** JuiceFS' file types (`pkg/meta/interface.go`). */
-export const fileType = { regular: 1, directory: 2, symlink: 3, fifo: 4, blockDevice: 5, charDevice: 6, socket: 7 } as const;
+export const fileType = {
+  regular: 1,
+  directory: 2,
+  symlink: 3,
+  fifo: 4,
+  blockDevice: 5,
+  charDevice: 6,
+  socket: 7,
+} as const;
 
 /** The inode under which deleted files are kept; its sub-directories are this plus 1, 2, … */
 export const trashInode = 0x7fffffff10000000n;
