@@ -1,0 +1,9 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/juicedata/juicefs/pkg/meta"
+)
+
+func main() { fmt.Println(meta.DefaultConf()) }
