@@ -23,6 +23,8 @@ export interface Batch {
   readonly table: number;
   readonly count: number;
   readonly columns: readonly (Column | undefined)[];
+  /** No record of this table follows: the sorter may begin with it while others are still being read. */
+  readonly last?: boolean;
 }
 
 /** The integer column at a position, which must be present and no bytes column. */

@@ -67,6 +67,8 @@ export interface SourceView extends AsyncDisposable {
   readonly kind: Kind;
   readonly volumeId: string;
   readonly volumeName: string;
+  /** Tables whose records come in key order; they are not sorted again (and checked all the same). */
+  readonly sortedTables: readonly string[];
   /**
    * Every record of the view once, in batches of any order within and between tables. The caller owns each batch. Ends, throws or
    * aborts; never hangs past the signal. May be iterated once.

@@ -10,7 +10,7 @@ export function bytesToText(bytes: Uint8Array): string {
       break;
     }
   }
-  if (plain) return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).latin1Slice();
+  if (plain) return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
   let text = "";
   let at = 0;
   while (at < bytes.length) {

@@ -1,0 +1,71 @@
+import type { Batch } from "../model/batch.ts";
+import { integersOf } from "../model/batch.ts";
+import type { Piece } from "../model/batch-pieces.ts";
+import type { TableSchema } from "../model/schema.ts";
+
+/**
+ * The path index (docs/format.md, "Path index"): for each edge its inode, its parent and the tail of the page that holds it, sorted by
+ * inode. Outside the root, since it follows from the edges. The tail is stable while a page's last record stays, so an
+ * insertion somewhere does not renumber anything.
+ */
+export const pathSchema: TableSchema = {
+  name: "path",
+  keyCount: 3,
+  columns: [
+    { name: "inode", type: "u64", encoding: "delta" },
+    { name: "parent", type: "u64", encoding: "delta" },
+    { name: "tail", type: "u32", encoding: "delta" },
+  ],
+};
+
+/** The path records of one edge page, without repetitions: hard links of one file side by side in a directory give one. */
+export function pathRecords(edges: Piece, parentColumn: number, inodeColumn: number, tail: number): Batch {
+  const { batch, from, to } = edges;
+  const count = to - from;
+  return {
+    table: 0,
+    count,
+    columns: [
+      { values: integersOf(batch, inodeColumn).slice(2 * from, 2 * to) },
+      { values: integersOf(batch, parentColumn).slice(2 * from, 2 * to) },
+      { values: new Uint32Array(count).fill(tail) },
+    ],
+  };
+}
+
+/** Drops records that equal the one before: the sorted path records of hard links within one page. */
+export function withoutRepeats(batch: Batch, before: Batch | undefined): Batch {
+  const inodes = integersOf(batch, 0);
+  const parents = integersOf(batch, 1);
+  const tails = integersOf(batch, 2);
+  const repeats = new Set<number>();
+  for (let row = 0; row < batch.count; row += 1) {
+    const previous = row === 0 ? before : batch;
+    if (previous === undefined) continue;
+    const at = row === 0 ? previous.count - 1 : row - 1;
+    if (
+      same64(integersOf(previous, 0), at, inodes, row) &&
+      same64(integersOf(previous, 1), at, parents, row) &&
+      integersOf(previous, 2)[at] === tails[row]
+    ) {
+      repeats.add(row);
+    }
+  }
+  if (repeats.size === 0) return batch;
+  const keep = Array.from({ length: batch.count }, (_, row) => row).filter((row) => !repeats.has(row));
+  const pick64 = (values: Uint32Array): Uint32Array =>
+    Uint32Array.from({ length: keep.length * 2 }, (_, at) => values[2 * keep[at >> 1] + (at & 1)]);
+  return {
+    table: batch.table,
+    count: keep.length,
+    columns: [
+      { values: pick64(inodes) },
+      { values: pick64(parents) },
+      { values: Uint32Array.from(keep, (row) => tails[row]) },
+    ],
+  };
+}
+
+function same64(a: Uint32Array, rowA: number, b: Uint32Array, rowB: number): boolean {
+  return a[2 * rowA] === b[2 * rowB] && a[2 * rowA + 1] === b[2 * rowB + 1];
+}

@@ -1,0 +1,151 @@
+import type { Batch, BytesColumn, Column, IntegerColumn } from "../model/batch.ts";
+import type { TableSchema } from "../model/schema.ts";
+
+interface Store {
+  values: Uint32Array;
+  arena: Uint8Array | undefined;
+}
+
+/** Records of one table gathered into one growing batch: what the sorter sorts at once. */
+export class RunBuffer {
+  readonly #schema: TableSchema;
+  readonly #table: number;
+  readonly #stores: (Store | undefined)[];
+  #capacity = 0;
+  count = 0;
+
+  constructor(schema: TableSchema, table: number) {
+    this.#schema = schema;
+    this.#table = table;
+    this.#stores = schema.columns.map(() => undefined);
+  }
+
+  append(batch: Batch): void {
+    const { count } = batch;
+    this.#grow(this.count + count);
+    batch.columns.forEach((column, index) => this.#appendColumn(column, index, count));
+    this.count += count;
+  }
+
+  #appendColumn(column: Column | undefined, index: number, count: number): void {
+    const { type } = this.#schema.columns[index];
+    const width = type === "u32" || type === "bytes" ? 1 : 2;
+    let store = this.#stores[index];
+    if (column === undefined) {
+      if (store?.arena !== undefined)
+        store.values.fill(store.values[this.count], this.count + 1, this.count + 1 + count);
+      return;
+    }
+    if (store === undefined) {
+      store = {
+        values: new Uint32Array(this.#capacity * width + 1),
+        arena: type === "bytes" ? new Uint8Array(65_536) : undefined,
+      };
+      this.#stores[index] = store;
+    }
+    if (store.arena === undefined) {
+      store.values.set((column as IntegerColumn).values.subarray(0, count * width), this.count * width);
+      return;
+    }
+    const { offsets, arena } = column as BytesColumn;
+    const end = store.values[this.count];
+    const added = offsets[count] - offsets[0];
+    if (end + added > store.arena.length) {
+      const grown = new Uint8Array(Math.max(end + added, store.arena.length * 2));
+      grown.set(store.arena.subarray(0, end));
+      store.arena = grown;
+    }
+    store.arena.set(arena.subarray(offsets[0], offsets[count]), end);
+    const shift = end - offsets[0];
+    for (let row = 1; row <= count; row += 1) store.values[this.count + row] = offsets[row] + shift;
+  }
+
+  #grow(count: number): void {
+    if (count <= this.#capacity) return;
+    const capacity = Math.max(count, this.#capacity * 2, 16_384);
+    this.#stores.forEach((store, index) => {
+      if (store === undefined) return;
+      const { type } = this.#schema.columns[index];
+      const grown = new Uint32Array(capacity * (type === "u32" || type === "bytes" ? 1 : 2) + 1);
+      grown.set(store.values);
+      store.values = grown;
+    });
+    this.#capacity = capacity;
+  }
+
+  /** The records as one batch: a view, valid until the next change. */
+  batch(): Batch {
+    const columns = this.#stores.map((store, index): Column | undefined => {
+      if (store === undefined) return index < this.#schema.keyCount ? { values: new Uint32Array(0) } : undefined;
+      return store.arena === undefined ? { values: store.values } : { offsets: store.values, arena: store.arena };
+    });
+    return { table: this.#table, count: this.count, columns };
+  }
+
+  /** Bytes that the buffer holds. */
+  get bytes(): number {
+    let total = 0;
+    for (const store of this.#stores)
+      if (store !== undefined) total += store.values.byteLength + (store.arena?.length ?? 0);
+    return total;
+  }
+}
+
+/** The records `order[from … to)` of a batch as a batch of their own; `order` undefined stands for the batch's own order. */
+export function gather(
+  schema: TableSchema,
+  batch: Batch,
+  order: Uint32Array | undefined,
+  from: number,
+  to: number,
+): Batch {
+  const columns = schema.columns.map((column, index): Column | undefined => {
+    const data = batch.columns[index];
+    if (data === undefined) return undefined;
+    if (column.type === "bytes") return gatherBytes(data as BytesColumn, order, from, to);
+    const { values } = data as IntegerColumn;
+    return { values: gatherIntegers(values, order, from, to, column.type === "u32" ? 1 : 2) };
+  });
+  return { table: batch.table, count: to - from, columns };
+}
+
+function gatherIntegers(
+  values: Uint32Array,
+  order: Uint32Array | undefined,
+  from: number,
+  to: number,
+  width: number,
+): Uint32Array {
+  if (order === undefined) return values.slice(from * width, to * width);
+  const gathered = new Uint32Array((to - from) * width);
+  if (width === 1) for (let at = from; at < to; at += 1) gathered[at - from] = values[order[at]];
+  else {
+    for (let at = from, out = 0; at < to; at += 1, out += 2) {
+      const source = order[at] * 2;
+      gathered[out] = values[source];
+      gathered[out + 1] = values[source + 1];
+    }
+  }
+  return gathered;
+}
+
+function gatherBytes(column: BytesColumn, order: Uint32Array | undefined, from: number, to: number): BytesColumn {
+  const { offsets, arena } = column;
+  const gathered = new Uint32Array(to - from + 1);
+  if (order === undefined) {
+    for (let at = from; at < to; at += 1) gathered[at - from + 1] = offsets[at + 1] - offsets[from];
+    return { offsets: gathered, arena: arena.slice(offsets[from], offsets[to]) };
+  }
+  let total = 0;
+  for (let at = from; at < to; at += 1) {
+    total += offsets[order[at] + 1] - offsets[order[at]];
+    gathered[at - from + 1] = total;
+  }
+  const bytes = new Uint8Array(total);
+  let out = 0;
+  for (let at = from; at < to; at += 1) {
+    const end = offsets[order[at] + 1];
+    for (let source = offsets[order[at]]; source < end; source += 1, out += 1) bytes[out] = arena[source];
+  }
+  return { offsets: gathered, arena: bytes };
+}

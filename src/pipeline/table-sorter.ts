@@ -1,0 +1,73 @@
+import type { Batch } from "../model/batch.ts";
+import type { TableSchema } from "../model/schema.ts";
+import { mergeRuns } from "./merge.ts";
+import type { BlockSource } from "./merge.ts";
+import { gather, RunBuffer } from "./run-buffer.ts";
+import { RunFile } from "./run-file.ts";
+import { sortOrder } from "./sort-order.ts";
+
+const blockRecords = 8192;
+
+/** Sorts one table's records, appended in any order, by key; what is over the budget of the whole sorter lies in run files. */
+export class TableSorter implements Disposable {
+  readonly #schema: TableSchema;
+  readonly #table: number;
+  readonly #folder: string;
+  #buffer: RunBuffer;
+  readonly #runs: RunFile[] = [];
+
+  constructor(schema: TableSchema, table: number, folder: string) {
+    this.#schema = schema;
+    this.#table = table;
+    this.#folder = folder;
+    this.#buffer = new RunBuffer(schema, table);
+  }
+
+  append(batch: Batch): void {
+    this.#buffer.append(batch);
+  }
+
+  /** Bytes held in memory. */
+  get bytes(): number {
+    return this.#buffer.bytes;
+  }
+
+  /** Sorts what is in memory and moves it to a run file. */
+  spill(): void {
+    if (this.#buffer.count === 0) return;
+    const run = new RunFile(this.#schema, this.#table, this.#folder);
+    this.#runs.push(run);
+    const blocks = this.#sortedBlocks();
+    for (let block = blocks.read(); block !== undefined; block = blocks.read()) run.write(block);
+    this.#buffer = new RunBuffer(this.#schema, this.#table);
+  }
+
+  /** Hands over all records in key order, and ends the sorter. */
+  drain(push: (batch: Batch) => void): void {
+    const blocks = this.#sortedBlocks();
+    if (this.#runs.length === 0) {
+      for (let block = blocks.read(); block !== undefined; block = blocks.read()) push(block);
+    } else mergeRuns(this.#schema, this.#table, [...this.#runs, blocks], push);
+    this[Symbol.dispose]();
+  }
+
+  #sortedBlocks(): BlockSource {
+    const batch = this.#buffer.batch();
+    const order = sortOrder(this.#schema, batch);
+    let from = 0;
+    return {
+      read: () => {
+        if (from === batch.count) return undefined;
+        const to = Math.min(batch.count, from + blockRecords);
+        const block = gather(this.#schema, batch, order, from, to);
+        from = to;
+        return block;
+      },
+    };
+  }
+
+  [Symbol.dispose](): void {
+    for (const run of this.#runs.splice(0)) run.close();
+    this.#buffer = new RunBuffer(this.#schema, this.#table);
+  }
+}
