@@ -33,7 +33,11 @@ const pollMs = 10;
  * Runs a command to its end and measures it: with GNU time where it is installed, else by polling `/proc`, which misses the
  * last 10 ms and processes that the command starts. Throws when the command fails, with the end of its stderr.
  */
-export async function runMeasured(command: string, args: readonly string[], options: RunOptions = {}): Promise<Measurement> {
+export async function runMeasured(
+  command: string,
+  args: readonly string[],
+  options: RunOptions = {},
+): Promise<Measurement> {
   const report = existsSync(gnuTime) ? join(tmpdir(), `cairn-bench-time-${process.pid}-${nextReport++}`) : undefined;
   const [program, all] =
     report === undefined ? [command, [...args]] : [gnuTime, ["-q", "-o", report, "-f", "%U %S %M", command, ...args]];
@@ -60,7 +64,9 @@ export async function runMeasured(command: string, args: readonly string[], opti
     cost = readReport(report);
   }
   if (!(options.accept ?? [0]).includes(exitCode)) {
-    throw new Error(`${command} ${args[0] ?? ""} exited with ${exitCode}: ${stderr.slice(-2000) || stdout.slice(-2000)}`);
+    throw new Error(
+      `${command} ${args[0] ?? ""} exited with ${exitCode}: ${stderr.slice(-2000) || stdout.slice(-2000)}`,
+    );
   }
   return { wallMs, ...cost, exitCode, stdout, stderr };
 }

@@ -136,10 +136,7 @@ export function openDumpWriter(path: string): DumpWriter {
     segment.length += at;
     segment.records++;
     at = 0;
-    if (
-      segment.records === recordsPerSegment ||
-      segment.length > segmentBytesMax - recordBytesMax - 16
-    ) {
+    if (segment.records === recordsPerSegment || segment.length > segmentBytesMax - recordBytesMax - 16) {
       flush(segment);
     }
   }
@@ -222,9 +219,7 @@ export function openDumpWriter(path: string): DumpWriter {
       closeSync(file);
       return {
         bytes: position,
-        records: Object.fromEntries(
-          [...opened.values()].map((segment) => [segment.name, segment.recordsTotal]),
-        ),
+        records: Object.fromEntries([...opened.values()].map((segment) => [segment.name, segment.recordsTotal])),
       };
     },
   };
@@ -314,10 +309,7 @@ function encodeFooter(written: readonly Segment[]): Buffer {
     const offsets = Buffer.concat(segment.offsets.map((offset) => varint(offset)));
     const info = Buffer.concat([lengthDelimited(1, offsets), field(2, segment.recordsTotal)]);
     parts.push(
-      lengthDelimited(
-        3,
-        Buffer.concat([lengthDelimited(1, Buffer.from(segment.name)), lengthDelimited(2, info)]),
-      ),
+      lengthDelimited(3, Buffer.concat([lengthDelimited(1, Buffer.from(segment.name)), lengthDelimited(2, info)])),
     );
   }
   return Buffer.concat(parts);

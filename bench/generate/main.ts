@@ -12,9 +12,7 @@ const { values, positionals } = parseArgs({
   },
 });
 if (positionals.length !== 1) {
-  console.error(
-    "usage: bench/generate/main.ts OUT --files N [--seed S] [--name NAME] [--bucket FOLDER]",
-  );
+  console.error("usage: bench/generate/main.ts OUT --files N [--seed S] [--name NAME] [--bucket FOLDER]");
   process.exit(2);
 }
 const summary = writeVolume(positionals[0], {

@@ -37,24 +37,8 @@ const unicodeWords = (
 ).split(" ");
 
 const services =
-  "api auth billing cache cron gateway ingest mail nginx payments proxy scheduler search sync web worker".split(
-    " ",
-  );
-const documentEndings = [
-  "docx",
-  "pdf",
-  "xlsx",
-  "pptx",
-  "txt",
-  "md",
-  "csv",
-  "odt",
-  "jpg",
-  "png",
-  "zip",
-  "eml",
-  "html",
-];
+  "api auth billing cache cron gateway ingest mail nginx payments proxy scheduler search sync web worker".split(" ");
+const documentEndings = ["docx", "pdf", "xlsx", "pptx", "txt", "md", "csv", "odt", "jpg", "png", "zip", "eml", "html"];
 const languages: readonly (readonly string[])[] = [
   ["ts", "ts", "ts", "test.ts", "tsx", "json", "md", "css"],
   ["go", "go", "go", "_test.go", "proto", "yaml", "md"],
@@ -107,14 +91,9 @@ export function directoryName(parentStyle: Style, parent: number, rank: number):
       return parent % 3 === 0 ? compactDate(date) : date.toISOString().slice(0, 10);
     }
     case "hash":
-      return (
-        ((parent * 37 + rank * 73) % 256).toString(16).padStart(2, "0") +
-        (rank < 256 ? "" : `-${rank >> 8}`)
-      );
+      return ((parent * 37 + rank * 73) % 256).toString(16).padStart(2, "0") + (rank < 256 ? "" : `-${rank >> 8}`);
     case "parts":
-      return parent % 2 === 0
-        ? `split=${rank}`
-        : `run-${String((parent % 900) + rank).padStart(4, "0")}`;
+      return parent % 2 === 0 ? `split=${rank}` : `run-${String((parent % 900) + rank).padStart(4, "0")}`;
     case "words":
     case "source":
       return spread(plainWords, parent, rank);
@@ -258,8 +237,7 @@ function distinct(next: Namer): Namer {
     let candidate = name;
     for (let copy = 1; seen.has(candidate); copy++) {
       const dot = name.lastIndexOf(".");
-      candidate =
-        dot <= 0 ? `${name}.${copy}` : `${name.slice(0, dot)} (${copy})${name.slice(dot)}`;
+      candidate = dot <= 0 ? `${name}.${copy}` : `${name.slice(0, dot)} (${copy})${name.slice(dot)}`;
     }
     seen.add(candidate);
     return candidate;

@@ -62,12 +62,7 @@ export function openSlices(ids: Numbers, random: Random): Slices {
       for (let piece = 1; piece < pieces; piece++) {
         skipIds(client);
         const pos = Math.floor((random.unit() * length) / 4096) * 4096;
-        at = put(
-          at,
-          client,
-          pos,
-          Math.min(length - pos, 4096 * (1 + Math.floor(random.exponential(30)))),
-        );
+        at = put(at, client, pos, Math.min(length - pos, 4096 * (1 + Math.floor(random.exponential(30)))));
       }
       return at;
     }
@@ -75,9 +70,7 @@ export function openSlices(ids: Numbers, random: Random): Slices {
     for (let piece = 1; piece <= pieces; piece++) {
       const rest = length - pos - (pieces - piece);
       const share =
-        piece === pieces
-          ? rest
-          : Math.max(1, Math.min(rest, Math.floor((length / pieces) * 2 * random.unit())));
+        piece === pieces ? rest : Math.max(1, Math.min(rest, Math.floor((length / pieces) * 2 * random.unit())));
       at = put(at, client, pos, share);
       pos += share;
       skipIds(client);

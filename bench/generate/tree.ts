@@ -64,9 +64,7 @@ function plantDirectories(tree: Tree, random: Random): void {
     }
     let parent = 0;
     if (left[client] <= 0) {
-      left[client] = Math.ceil(
-        random.logNormal(Math.min(directoriesPerProject, tree.count / 8) * 0.7, 0.8),
-      );
+      left[client] = Math.ceil(random.logNormal(Math.min(directoriesPerProject, tree.count / 8) * 0.7, 0.8));
       projects++;
     } else {
       parent = nextParent(tree, places[client], random);

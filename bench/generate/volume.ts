@@ -90,6 +90,7 @@ export function writeVolume(path: string, options: VolumeOptions): VolumeSummary
   dump.counter("nextChunk", slices.end());
   dump.counter("nextSession", clients);
   dump.counter("nextTrash", 0);
+  dump.counter("nextCleanupSlices", 0);
   return {
     ...dump.close(),
     uuid: id,
@@ -138,22 +139,14 @@ function writeDirectory(volume: Writing, directory: number): void {
   const parent = directory === 0 ? rootInode : volume.directoryInode[tree.parent[directory]];
   volume.directoryInode[directory] = inode;
   if (directory > 0) {
-    const name = directoryName(
-      tree.style[tree.parent[directory]],
-      tree.parent[directory],
-      tree.rank[directory],
-    );
+    const name = directoryName(tree.style[tree.parent[directory]], tree.parent[directory], tree.rank[directory]);
     dump.edge(parent, inode, name, types.directory);
     volume.usedSpace += directoryBytes;
     volume.totalInodes++;
   }
-  const bornAt =
-    firstDay + Math.floor((directory / tree.count) * lifeSeconds) + random.below(20_000);
+  const bornAt = firstDay + Math.floor((directory / tree.count) * lifeSeconds) + random.below(20_000);
   const habits = drawHabits(tree, directory, bornAt, random);
-  const mode =
-    directory === 0
-      ? 0o777
-      : random.pick([0o755, 0o755, 0o755, 0o755, 0o775, 0o775, 0o750, 0o700, 0o2775]);
+  const mode = directory === 0 ? 0o777 : random.pick([0o755, 0o755, 0o755, 0o755, 0o775, 0o775, 0o750, 0o700, 0o2775]);
   const content = writeFiles(volume, directory, inode, bornAt, habits);
 
   const born = stamp(bornAt + random.unit());
@@ -174,12 +167,7 @@ function writeDirectory(volume: Writing, directory: number): void {
     parent,
   });
   const children = tree.subdirectories[directory];
-  dump.dirStat(
-    inode,
-    content.length,
-    content.space + children * directoryBytes,
-    content.entries + children,
-  );
+  dump.dirStat(inode, content.length, content.space + children * directoryBytes, content.entries + children);
 }
 
 function drawHabits(tree: Tree, directory: number, bornAt: number, random: Random): Habits {
@@ -203,13 +191,7 @@ interface Content {
   lastChange: number;
 }
 
-function writeFiles(
-  volume: Writing,
-  directory: number,
-  inode: number,
-  bornAt: number,
-  habits: Habits,
-): Content {
+function writeFiles(volume: Writing, directory: number, inode: number, bornAt: number, habits: Habits): Content {
   const { tree, random, dump } = volume;
   const client = tree.client[directory];
   const style = tree.style[directory];
@@ -425,17 +407,16 @@ function setting(options: VolumeOptions, id: string): string {
     Name: options.name,
     UUID: id,
     Storage: "file",
-    Tiers: null,
+    Tiers: { 0: { ID: 0, StorageClass: "", Tag: "" } },
     Bucket: options.bucket,
     BlockSize: 4096,
     Compression: "none",
     EncryptAlgo: "aes256gcm-rsa",
-    KeyEncrypted: true,
     TrashDays: 1,
     MetaVersion: 1,
     MinClientVersion: "1.1.0-A",
     DirStats: true,
     EnableACL: false,
   };
-  return JSON.stringify(fields, undefined, 1).replaceAll("\n ", "\n");
+  return JSON.stringify(fields, undefined, 1).replaceAll(/\n +/g, "\n");
 }
