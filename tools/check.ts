@@ -4,6 +4,7 @@
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { performance } from "node:perf_hooks";
+import { stripVTControlCharacters } from "node:util";
 
 interface Check {
   name: string;
@@ -46,7 +47,13 @@ async function run(check: Check): Promise<Outcome> {
     });
     child.once("close", (code) => done(code === 0));
   });
-  const outcome = { check, passed, seconds: (performance.now() - start) / 1000, output };
+  // Some of them colour what they write to a pipe, too, when CI is set.
+  const outcome = {
+    check,
+    passed,
+    seconds: (performance.now() - start) / 1000,
+    output: stripVTControlCharacters(output),
+  };
   console.log(`${passed ? "ok    " : "FAILED"} ${check.name.padEnd(7)} ${outcome.seconds.toFixed(2)} s`);
   return outcome;
 }

@@ -24,6 +24,7 @@ const refused: { what: string; file: TextFile }[] = [
     what: "a focused test by option",
     file: { path: "src/a.test.ts", text: 'test("one", { only: true }, () => {});\n' },
   },
+  { what: "a test helper in the product", file: { path: "src/a.ts", text: 'import { x } from "./testing.ts";\n' } },
   { what: "a reading of the clock", file: { path: "src/model/a.ts", text: "const now = new Date();\n" } },
   {
     what: "a dependency without a reason",
@@ -48,6 +49,7 @@ for (const { what, file } of refused) {
 test("accepts what follows the rules", () => {
   const files: TextFile[] = [
     { path: "src/a.ts", text: 'throw new CairnError("known-code", "x");\nconst day = new Date(0);\n' },
+    { path: "src/a.test.ts", text: 'import { x } from "./testing.ts";\n' },
     { path: "src/std/clock.ts", text: "export const now = () => new Date();\n" },
     { path: "src/b.ts", text: 'const url = "sqlite3:///var/lib/work/x.db";\nconst rootPath = "/root";\n' },
     { path: "docs/a.md", text: "# One: a `b`\n\n[one](#one-a-b) [web](https://x.test/y) [file](../package.json)\n" },

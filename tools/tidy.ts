@@ -25,6 +25,7 @@ export function tidy(files: readonly TextFile[]): string[] {
     machinePaths,
     lockedAddresses,
     focusedTests,
+    testHelpers,
     implicitNow,
     unlistedDependencies,
     deadLinks,
@@ -70,6 +71,13 @@ function focusedTests(files: readonly TextFile[]): string[] {
     .flatMap((file) =>
       findLines(file, /\b(?:test|it|describe|suite)\.only\(|\bonly: *true/, "runs one test alone; take .only out"),
     );
+}
+
+/** `testing.ts` files are free of the layers and of the ban on the clock, as tests are; so only tests may import them. */
+function testHelpers(files: readonly TextFile[]): string[] {
+  return files
+    .filter(({ path }) => path.startsWith("src/") && !/(?:\.test|\/testing)\.ts$/.test(path))
+    .flatMap((file) => findLines(file, /from ".*\/testing\.ts"/, "imports what is for tests only"));
 }
 
 /** The linter refuses `Date.now`, but it has no rule for the constructor without an argument. */
