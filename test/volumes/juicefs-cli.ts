@@ -37,6 +37,8 @@ export interface MountOptions {
   heartbeatSeconds?: number;
   /** Further options of `juicefs mount`. */
   extra?: readonly string[];
+  /** A command that runs the mount in its place, such as `unshare`; it must end in `exec` of its arguments. */
+  launcher?: readonly string[];
 }
 
 export interface MountedVolume {
@@ -68,28 +70,28 @@ export async function mountVolume(
   mkdirSync(workFolder, { recursive: true });
   const logPath = join(workFolder, "mount.log");
   const log = openSync(logPath, "a");
-  const child = spawn(
+  const [command, ...args] = [
+    ...(options.launcher ?? []),
     peerPath("juicefs-1.4"),
-    [
-      "--no-agent",
-      "--no-color",
-      "mount",
-      "--no-syslog",
-      "--no-usage-report",
-      "--backup-meta=0",
-      `--cache-dir=${join(workFolder, "cache")}`,
-      `--heartbeat=${options.heartbeatSeconds ?? 12}s`,
-      "--enable-xattr",
-      "--enable-ioctl",
-      ...(options.readOnly === true ? ["--read-only"] : []),
-      ...(options.noBackgroundJobs === true ? ["--no-bgjob"] : []),
-      ...(options.extra ?? []),
-      metaUrl,
-      mountpoint,
-    ],
-    // A process group of its own, so that supervisor and worker can be ended together.
-    { stdio: ["ignore", log, log], detached: true },
-  );
+    "--no-agent",
+    "--no-color",
+    "mount",
+    "--no-syslog",
+    "--no-usage-report",
+    "--backup-meta=0",
+    `--cache-dir=${join(workFolder, "cache")}`,
+    "--cache-size=32",
+    `--heartbeat=${options.heartbeatSeconds ?? 12}s`,
+    "--enable-xattr",
+    "--enable-ioctl",
+    ...(options.readOnly === true ? ["--read-only"] : []),
+    ...(options.noBackgroundJobs === true ? ["--no-bgjob"] : []),
+    ...(options.extra ?? []),
+    metaUrl,
+    mountpoint,
+  ];
+  // A process group of its own, so that supervisor and worker can be ended together.
+  const child = spawn(command, args, { stdio: ["ignore", log, log], detached: true });
   closeSync(log);
   const ended = new Promise<void>((done) => child.once("exit", done).once("error", () => done()));
   await waitForRoot(mountpoint, child, logPath);

@@ -44,8 +44,10 @@ export async function makeOddData(bench: OddBench): Promise<void> {
   truncateSync(path("cut-and-regrown"), 500_000);
   writeFileSync(path("grown"), "");
   truncateSync(path("grown"), 200 * mib + 17);
-  writeFileSync(path("huge-and-empty"), "");
-  truncateSync(path("huge-and-empty"), 2 ** 40 + 1);
+  if (bench.size === "full") {
+    writeFileSync(path("huge-and-empty"), "");
+    truncateSync(path("huge-and-empty"), 2 ** 40 + 1);
+  }
 
   writeEach(path("sparse"), [10 * mib, 30 * mib, 70 * mib, 300 * mib + 5], (at) => ({ at, data: random.bytes(5000) }));
   const chunkCount = bench.size === "full" ? 300 : 20;
@@ -58,7 +60,7 @@ export async function makeOddData(bench: OddBench): Promise<void> {
   }));
 
   // 95 slices stay as they are: JuiceFS compacts a chunk by itself at the 99th. The other file goes far beyond.
-  const scattered = (count: number) => Array.from({ length: count }, () => random.below(20 * mib));
+  const scattered = (count: number) => Array.from({ length: count }, () => random.below(2 * mib));
   writeEach(path("many-slices"), scattered(bench.size === "full" ? 95 : 30), slicedWrite, true);
   writeEach(path("very-many-slices"), scattered(bench.size === "full" ? 1500 : 120), slicedWrite, true);
 
