@@ -2,6 +2,8 @@ import type { Batch } from "../model/batch.ts";
 import type { Piece } from "../model/batch-pieces.ts";
 import { columnIndex } from "../model/schema.ts";
 import type { Kind } from "../model/schema.ts";
+import { ColumnExtremes } from "../format/extremes.ts";
+import type { Extreme } from "../format/extremes.ts";
 import { Pager } from "../format/pager.ts";
 import type { RawPage } from "../format/pager.ts";
 import { pathRecords, pathSchema, withoutRepeats } from "../format/path-index.ts";
@@ -22,8 +24,8 @@ export interface PageLineOutput {
   /** `path` pages have the table number of the kind's length. */
   page(page: RawPage): void;
   large(value: Uint8Array<ArrayBuffer>): void;
-  /** All pages of this table were handed over. */
-  tableEnd(table: number): void;
+  /** All pages of this table were handed over; the extremes of its columns. */
+  tableEnd(table: number, extremes: Record<string, Extreme>): void;
 }
 
 /** The table number of path index pages of a kind. */
@@ -40,12 +42,14 @@ export class PageLine implements Disposable {
   readonly #output: PageLineOutput;
   readonly #sorters: (TableSorter | undefined)[] = [];
   readonly #pagers: (Pager | undefined)[] = [];
+  readonly #extremes: ColumnExtremes[];
   readonly #ended = new Set<number>();
   #paths: TableSorter | undefined;
 
   constructor(options: PageLineOptions, output: PageLineOutput) {
     this.#options = options;
     this.#output = output;
+    this.#extremes = options.kind.tables.map((schema) => new ColumnExtremes(schema));
     if (options.pathIndex && options.kind.tables.some((table) => table.name === "edge")) {
       this.#paths = new TableSorter(pathSchema, 0, options.temporaryFolder);
     }
@@ -78,7 +82,7 @@ export class PageLine implements Disposable {
       before = batch;
     });
     pager.finish();
-    this.#output.tableEnd(table);
+    this.#output.tableEnd(table, {});
   }
 
   #endTable(table: number): void {
@@ -89,7 +93,7 @@ export class PageLine implements Disposable {
     this.#sorters[table] = undefined;
     sorter?.drain((batch) => pager.push(batch));
     pager.finish();
-    this.#output.tableEnd(table);
+    this.#output.tableEnd(table, this.#extremes[table].finish());
   }
 
   #pager(table: number): Pager {
@@ -97,12 +101,14 @@ export class PageLine implements Disposable {
     if (existing !== undefined) return existing;
     const schema = this.#options.kind.tables[table];
     const output = this.#output;
+    const extremes = this.#extremes[table];
     const paths = schema.name === "edge" ? this.#paths : undefined;
     const parent = paths === undefined ? 0 : columnIndex(schema, "parent");
     const inode = paths === undefined ? 0 : columnIndex(schema, "inode");
     const pager = new Pager(schema, table, {
       page: (page: RawPage, records: Piece) => {
         output.page(page);
+        extremes.add(records);
         if (paths === undefined) return;
         paths.append(pathRecords(records, parent, inode, page.tail));
         this.#keepBudget();

@@ -6,18 +6,20 @@ import type { PageReader } from "./page-reader.ts";
 /** Reads one index tree from its top; pages of the tree are fetched as they are needed and kept while this lives. */
 export class IndexReader {
   readonly #reader: PageReader;
-  readonly #top: IndexTop | null;
+  readonly #levels: number;
+  /** Entries of the top, decoded once. */
+  readonly #top: readonly IndexEntry[];
   readonly #pages = new Map<string, Promise<IndexEntry[]>>();
 
   constructor(reader: PageReader, top: IndexTop | null) {
     this.#reader = reader;
-    this.#top = top;
+    this.#levels = top?.levels ?? 0;
+    this.#top = top === null || top.top === "" ? [] : decodeIndexPage(Buffer.from(top.top, "base64"));
   }
 
   /** Leaf entries in key order, from the one whose page may hold `fromKey`. */
   async *entries(fromKey?: Uint8Array): AsyncGenerator<IndexEntry> {
-    if (this.#top === null || this.#top.top === "") return;
-    yield* this.#walk(decodeIndexPage(Buffer.from(this.#top.top, "base64")), this.#top.levels, fromKey);
+    yield* this.#walk(this.#top, this.#levels, fromKey);
   }
 
   async *#walk(
@@ -33,15 +35,33 @@ export class IndexReader {
     }
   }
 
-  /** The entry of the page that holds a key, if any page does; undefined when the key comes before all pages. */
-  async find(key: Uint8Array): Promise<IndexEntry | undefined> {
-    if (this.#top === null || this.#top.top === "") return undefined;
-    let entries = decodeIndexPage(Buffer.from(this.#top.top, "base64"));
-    for (let level = this.#top.levels; ; level -= 1) {
+  /**
+   * The entry of the page that holds a key, if any page does; undefined when the key comes before all pages. `level` above 0 asks for
+   * the entry of the index page at that height instead.
+   */
+  async find(key: Uint8Array, level = 0): Promise<IndexEntry | undefined> {
+    let entries = this.#top;
+    for (let height = this.#levels; height >= level; height -= 1) {
       const at = lastAtOrBefore(entries, key);
       if (at < 0) return undefined;
-      if (level === 0) return entries[at];
+      if (height === level) return entries[at];
       entries = await this.#page(entries[at]);
+    }
+    return undefined;
+  }
+
+  /** Every entry of the tree, index pages before what they hold: for verify and prune. */
+  async *everyEntry(): AsyncGenerator<{ entry: IndexEntry; level: number }> {
+    yield* this.#everyBelow(this.#top, this.#levels);
+  }
+
+  async *#everyBelow(
+    entries: readonly IndexEntry[],
+    level: number,
+  ): AsyncGenerator<{ entry: IndexEntry; level: number }> {
+    for (const entry of entries) {
+      yield { entry, level };
+      if (level > 0) yield* this.#everyBelow(await this.#page(entry), level - 1);
     }
   }
 

@@ -20,8 +20,9 @@ export async function listSnapshots(repository: Repository, volume?: string): Pr
   const prefix = volume === undefined ? snapshotsPrefix : `${snapshotsPrefix}${volumeFolder(volume)}/`;
   const names: SnapshotName[] = [];
   for (const object of await repository.store.list(prefix)) {
-    const match =
-      /^snapshots\/([a-z0-9_-]+)\/(\d{4})(\d\d)(\d\d)t(\d\d)(\d\d)(\d\d)\.(\d{3})z-([0-9a-f]{32})$/.exec(object);
+    const match = /^snapshots\/([a-z0-9_-]+)\/(\d{4})(\d\d)(\d\d)t(\d\d)(\d\d)(\d\d)\.(\d{3})z-([0-9a-f]{32})$/.exec(
+      object,
+    );
     if (match === null) continue;
     const [, folder, year, month, day, hour, minute, second, fraction, id] = match;
     const time = Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}.${fraction}Z`);

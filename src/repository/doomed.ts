@@ -1,0 +1,28 @@
+import { CairnError, messageOf } from "../model/errors.ts";
+import { doomedPrefix } from "./layout.ts";
+import type { Repository } from "./repository.ts";
+
+/**
+ * Ids of all packs that a prune has announced to delete (docs/format.md, "Doomed lists"). A backup must not rely on them: it reads
+ * this again right before it publishes.
+ */
+export async function readDoomedPacks(repository: Repository): Promise<ReadonlySet<string>> {
+  const packs = new Set<string>();
+  for (const name of await repository.store.list(doomedPrefix)) {
+    const bytes = await repository.store.get(name);
+    if (bytes === undefined) continue;
+    try {
+      const list = JSON.parse(Buffer.from(bytes).toString("utf8")) as { format: unknown; packs: string[] };
+      if (list.format !== 1) throw new Error(`its format version is ${String(list.format)}`);
+      for (const pack of list.packs) packs.add(pack);
+    } catch (error) {
+      throw new CairnError("doomed-list-damaged", `cannot read the list of doomed packs ${name}: ${messageOf(error)}`, {
+        exit: "repositoryDamaged",
+        unharmed: "no snapshot is affected",
+        next: "if no prune is running, remove this list; the packs it named stay",
+        cause: error,
+      });
+    }
+  }
+  return packs;
+}

@@ -1,0 +1,343 @@
+import { createHash } from "node:crypto";
+import type { Clock } from "../std/clock.ts";
+import { CairnError } from "../model/errors.ts";
+import type { Kind } from "../model/schema.ts";
+import { decodeFrame, encodeFrame, encodePatch } from "../format/frame.ts";
+import { cutIndex, encodeIndexPage } from "../format/index-page.ts";
+import type { FrameLocation, IndexEntry } from "../format/index-page.ts";
+import { largePartBytes } from "../format/limits.ts";
+import { encodeManifest } from "../format/manifest.ts";
+import type { IndexTop, Manifest, TableManifest } from "../format/manifest.ts";
+import type { RawPage } from "../format/pager.ts";
+import { pathSchema } from "../format/path-index.ts";
+import { computeRoot, TableHasher } from "../format/root.ts";
+import { readDoomedPacks } from "./doomed.ts";
+import type { IndexReader } from "./index-reader.ts";
+import { readInterruptedPages } from "./interrupted.ts";
+import type { KnownPage } from "./interrupted.ts";
+import { newSnapshotId, packsPrefix, snapshotName } from "./layout.ts";
+import { PackWriter } from "./pack-writer.ts";
+import { PageReader } from "./page-reader.ts";
+import type { Repository } from "./repository.ts";
+import type { Snapshot } from "./snapshot.ts";
+
+/** A page with its id and, unless it is stored already, the frame to store. */
+export interface PreparedPage {
+  page: { firstKey: Uint8Array; count: number; tail: number; rawBytes: number };
+  id: string;
+  stored: { location: FrameLocation; chain: FrameLocation[] } | { frame: Uint8Array; chain: FrameLocation[] };
+}
+
+/** Patches rest on each other at most this often; then the page is stored whole (docs/design/patch-chains.md). */
+export const chainMax = 16;
+/** A patch of more than this part of the whole page's frame is not worth its chain. */
+const patchPartMax = 1 / 4;
+/** More entries than this at the top of an index, and they go into index pages. */
+const topEntriesMax = 48;
+
+interface TableState {
+  hasher: TableHasher;
+  entries: IndexEntry[];
+  rawBytes: number;
+}
+
+/** What the writer itself knows of a manifest; the backup adds the rest. */
+export type ManifestRest = Omit<
+  Manifest,
+  | "tables"
+  | "pathIndex"
+  | "largeValues"
+  | "logicalBytes"
+  | "storedBytes"
+  | "packs"
+  | "root"
+  | "id"
+  | "format"
+  | "features"
+  | "kind"
+  | "volume"
+  | "schemaVersion"
+  | "parent"
+>;
+
+/**
+ * Writes one snapshot: pages into packs (reusing the parent's and those of an interrupted backup), the index, then the manifest.
+ * The order is the promise: all packs are durable and read back before the manifest is published, which happens last and at once.
+ */
+export class SnapshotWriter {
+  readonly #repository: Repository;
+  readonly #kind: Kind;
+  readonly #volume: string;
+  readonly #parent: Snapshot | undefined;
+  readonly #packs: PackWriter;
+  readonly #reader: PageReader;
+  readonly #tables: TableState[];
+  readonly #large: IndexEntry[] = [];
+  #doomed: ReadonlySet<string>;
+  /** Packs that are there: a page in a lost one is stored again. */
+  readonly #present: ReadonlySet<string>;
+  readonly #interrupted: Map<string, KnownPage>;
+  readonly counts = { written: 0, patched: 0, reused: 0 };
+  #largeBytes = 0;
+
+  private constructor(
+    repository: Repository,
+    kind: Kind,
+    volume: string,
+    parent: Snapshot | undefined,
+    clock: Clock,
+    doomed: ReadonlySet<string>,
+    present: ReadonlySet<string>,
+    interrupted: Map<string, KnownPage>,
+  ) {
+    this.#repository = repository;
+    this.#kind = kind;
+    this.#volume = volume;
+    this.#parent = parent;
+    this.#packs = new PackWriter(repository.store, volume, clock);
+    this.#reader = new PageReader(repository.store, volume);
+    this.#tables = [...kind.tables, pathSchema].map(() => ({ hasher: new TableHasher(), entries: [], rawBytes: 0 }));
+    this.#doomed = doomed;
+    this.#present = present;
+    this.#interrupted = interrupted;
+  }
+
+  static async open(
+    repository: Repository,
+    kind: Kind,
+    volume: string,
+    parent: Snapshot | undefined,
+    clock: Clock,
+  ): Promise<SnapshotWriter> {
+    const doomed = await readDoomedPacks(repository);
+    const interrupted = await readInterruptedPages(repository, volume, parent?.manifest, doomed);
+    const packs = await repository.store.list(packsPrefix(volume));
+    const present = new Set(packs.map((name) => name.slice(name.lastIndexOf("/") + 1)));
+    return new SnapshotWriter(repository, kind, volume, parent, clock, doomed, present, interrupted);
+  }
+
+  /** Finds out how to store a page: may run for several pages at once. */
+  prepare(page: RawPage): Promise<PreparedPage> {
+    return this.#prepare(page.raw, page, this.#parentIndex(page.table), 0);
+  }
+
+  #parentIndex(table: number): IndexReader | undefined {
+    return this.#parent?.index(table === this.#kind.tables.length ? pathSchema.name : this.#kind.tables[table].name);
+  }
+
+  async #prepare(
+    raw: Uint8Array,
+    facts: { firstKey: Uint8Array; count: number; tail: number },
+    parentIndex: IndexReader | undefined,
+    level: number,
+  ): Promise<PreparedPage> {
+    const id = createHash("sha256").update(raw).digest("hex");
+    const page = { firstKey: facts.firstKey, count: facts.count, tail: facts.tail, rawBytes: raw.length };
+    const known = this.#interrupted.get(id);
+    const base = await parentIndex?.find(facts.firstKey, level);
+    for (const candidate of [base?.id === id ? base : undefined, known]) {
+      if (candidate !== undefined && this.#isUsable(candidate)) {
+        return { page, id, stored: { location: candidate.location, chain: candidate.chain } };
+      }
+    }
+    return { page, id, stored: await this.#encode(raw, base) };
+  }
+
+  #restsOnDoomed({ location, chain }: { location: FrameLocation; chain: readonly FrameLocation[] }): boolean {
+    return this.#doomed.size > 0 && [location, ...chain].some(({ pack }) => this.#doomed.has(pack));
+  }
+
+  #isUsable(page: { location: FrameLocation; chain: readonly FrameLocation[] }): boolean {
+    return !this.#restsOnDoomed(page) && [page.location, ...page.chain].every(({ pack }) => this.#present.has(pack));
+  }
+
+  async #encode(raw: Uint8Array, base: IndexEntry | undefined): Promise<{ frame: Uint8Array; chain: FrameLocation[] }> {
+    const baseRaw = await this.#readBase(base);
+    if (base !== undefined && baseRaw !== undefined) {
+      const whole = base.chain.at(-1) ?? base.location;
+      const patch = await encodePatch(raw, baseRaw);
+      if (patch.length <= whole.length * patchPartMax) {
+        await this.#checkFrame(patch, raw, baseRaw);
+        return { frame: patch, chain: [base.location, ...base.chain] };
+      }
+    }
+    const frame = await encodeFrame(raw);
+    await this.#checkFrame(frame, raw, undefined);
+    return { frame, chain: [] };
+  }
+
+  /** The raw bytes of a base for a patch; undefined where there is none, or none that can be read: then the page is stored whole. */
+  async #readBase(base: IndexEntry | undefined): Promise<Uint8Array | undefined> {
+    if (base === undefined || base.chain.length >= chainMax || !this.#isUsable(base)) return undefined;
+    try {
+      return await this.#reader.read(base);
+    } catch (error) {
+      if (error instanceof CairnError && error.exit === "repositoryDamaged") return undefined;
+      throw error;
+    }
+  }
+
+  /** Decodes what was just encoded: a page that cannot be read again must not be written. */
+  async #checkFrame(frame: Uint8Array, raw: Uint8Array, base: Uint8Array | undefined): Promise<void> {
+    const decoded = await decodeFrame(frame, raw.length, base, "a page that was just encoded");
+    if (Buffer.compare(decoded, raw) !== 0) {
+      throw new CairnError("encode-failed", "a page decodes to other bytes than it was encoded from", {
+        unharmed: "nothing was published",
+        next: "run the backup again; if it fails again, this machine's memory or this build is at fault: please report it",
+      });
+    }
+  }
+
+  /** Takes a prepared page over, in key order within its table; calls must not overlap. */
+  async add(table: number, prepared: PreparedPage): Promise<void> {
+    const entry = await this.#store(prepared);
+    const state = this.#tables[table];
+    state.hasher.add(entry.firstKey, Buffer.from(entry.id, "hex"), entry.records);
+    state.entries.push(entry);
+    state.rawBytes += entry.rawBytes;
+  }
+
+  async #store({ page, id, stored }: PreparedPage): Promise<IndexEntry> {
+    const { firstKey, count: records, tail, rawBytes } = page;
+    const { chain } = stored;
+    let location;
+    if ("frame" in stored) {
+      location = await this.#packs.append(stored.frame, { id, rawBytes, chain });
+      this.counts[chain.length === 0 ? "written" : "patched"] += 1;
+    } else {
+      ({ location } = stored);
+      this.counts.reused += 1;
+    }
+    return { firstKey, id, rawBytes, records, tail, location, chain };
+  }
+
+  /** Stores a large value in parts; before the page that refers to it. */
+  async addLarge(value: Uint8Array): Promise<void> {
+    const hash = createHash("sha256").update(value).digest();
+    this.#largeBytes += value.length;
+    for (let at = 0, part = 0; at < value.length; at += largePartBytes, part += 1) {
+      const firstKey = Buffer.concat([hash, Buffer.alloc(4)]);
+      firstKey.writeUInt32BE(part, 32);
+      const raw = value.subarray(at, at + largePartBytes);
+      const known = await this.#parent?.largeIndex.find(firstKey);
+      const facts = { firstKey, count: 1, tail: 0 };
+      const same =
+        known !== undefined && Buffer.compare(known.firstKey, firstKey) === 0 ? this.#parent?.largeIndex : undefined;
+      this.#large.push(await this.#store(await this.#prepare(raw, facts, same, 0)));
+    }
+  }
+
+  /** Ends all pages, publishes the manifest, and returns it with its object's name. */
+  async publish(
+    rest: ManifestRest,
+    extremes: readonly TableManifest["extremes"][],
+    timeMs: number,
+  ): Promise<{ manifest: Manifest; object: string }> {
+    await this.#rewriteDoomed();
+    const tables = await this.#finishTables(extremes);
+    const path = this.#tables[this.#kind.tables.length];
+    const pathIndex =
+      path.entries.length === 0 ? null : await this.#buildIndex(path.entries, this.#parent?.index(pathSchema.name));
+    const largeValues = await this.#finishLarge();
+    await this.#packs.finish();
+    const id = newSnapshotId();
+    const manifest: Manifest = {
+      ...rest,
+      format: 1,
+      features: [],
+      id,
+      kind: this.#kind.name,
+      volume: this.#volume,
+      schemaVersion: this.#kind.schemaVersion,
+      root: computeRoot(this.#kind, tables),
+      tables,
+      pathIndex,
+      largeValues,
+      logicalBytes: tables.reduce((sum, table) => sum + table.rawBytes, 0) + path.rawBytes + this.#largeBytes,
+      storedBytes: this.#packs.storedBytes,
+      parent: this.#parent?.manifest.id ?? null,
+      packs: this.#packs.packs,
+    };
+    const object = snapshotName(this.#volume, timeMs, id);
+    await this.#checkDoomedAgain();
+    await this.#repository.store.put(object, await encodeManifest(manifest));
+    return { manifest, object };
+  }
+
+  async #finishTables(extremes: readonly TableManifest["extremes"][]): Promise<TableManifest[]> {
+    const tables: TableManifest[] = [];
+    for (const [table, { name }] of this.#kind.tables.entries()) {
+      const { hasher, entries, rawBytes } = this.#tables[table];
+      const { records, pages } = hasher;
+      if (records === 0) continue;
+      const index = await this.#buildIndex(entries, this.#parent?.index(name));
+      tables.push({
+        name,
+        records,
+        hash: hasher.finish(),
+        rawBytes,
+        index: { ...index, pages },
+        extremes: extremes[table] ?? {},
+      });
+    }
+    return tables;
+  }
+
+  async #finishLarge(): Promise<IndexTop | null> {
+    const entries = this.#large.toSorted((a, b) => Buffer.compare(a.firstKey, b.firstKey));
+    const unique = entries.filter(
+      (entry, at) => at === 0 || Buffer.compare(entries[at - 1].firstKey, entry.firstKey) !== 0,
+    );
+    return unique.length === 0 ? null : this.#buildIndex(unique, this.#parent?.largeIndex);
+  }
+
+  async #buildIndex(leaves: readonly IndexEntry[], parentIndex: IndexReader | undefined): Promise<IndexTop> {
+    let entries = leaves;
+    let levels = 0;
+    while (entries.length > topEntriesMax) {
+      levels += 1;
+      const upper: IndexEntry[] = [];
+      for (const run of cutIndex(entries)) {
+        const facts = { firstKey: run[0].firstKey, count: run.reduce((sum, entry) => sum + entry.records, 0), tail: 0 };
+        upper.push(await this.#store(await this.#prepare(encodeIndexPage(run), facts, parentIndex, levels)));
+      }
+      entries = upper;
+    }
+    return { levels, pages: leaves.length, top: Buffer.from(encodeIndexPage(entries)).toString("base64") };
+  }
+
+  /** Stores anew every page that rests on a pack which became doomed while this backup ran: such packs are still there for a while. */
+  async #rewriteDoomed(): Promise<void> {
+    this.#doomed = await readDoomedPacks(this.#repository);
+    if (this.#doomed.size === 0) return;
+    await this.#packs.finish();
+    for (const entries of [...this.#tables.map((table) => table.entries), this.#large]) {
+      for (const [at, entry] of entries.entries()) {
+        if (!this.#restsOnDoomed(entry)) continue;
+        const raw = await this.#reader.read(entry);
+        const stored = await this.#encode(raw, undefined);
+        const page = { firstKey: entry.firstKey, count: entry.records, tail: entry.tail, rawBytes: entry.rawBytes };
+        entries[at] = await this.#store({ page, id: entry.id, stored });
+      }
+    }
+  }
+
+  /** The last look before publishing: what became doomed in the moments since the rewrite ends this run, and the next one starts clean. */
+  async #checkDoomedAgain(): Promise<void> {
+    const before = this.#doomed;
+    const now = await readDoomedPacks(this.#repository);
+    if ([...now].every((pack) => before.has(pack))) return;
+    throw new CairnError(
+      "pruned-meanwhile",
+      "a prune announced new packs to delete while this backup was about to be published",
+      {
+        unharmed: "nothing was published, and earlier snapshots are unchanged",
+        next: "run the backup again: it reuses what this one stored",
+      },
+    );
+  }
+
+  async abort(reason: unknown): Promise<void> {
+    await this.#packs.abort(reason);
+  }
+}
