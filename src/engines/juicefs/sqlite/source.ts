@@ -1,0 +1,138 @@
+import type { Batch } from "../../../model/batch.ts";
+import { juicefs } from "../../../model/juicefs.ts";
+import type { Source, SourceOptions, SourceView } from "../../../model/ports.ts";
+import type { SettingField } from "../setting.ts";
+import type { CallableThread } from "../thread-calls.ts";
+import { startThread } from "../thread-calls.ts";
+import type { OpenRequest, SourceCalls } from "./source-thread.ts";
+import type { SqliteUrl } from "./url.ts";
+import { parseSqliteUrl } from "./url.ts";
+
+export interface SqliteSourceOptions {
+  /** Hand the volume's secrets on in the summary; never part of the tables. */
+  keepSecrets?: boolean;
+  /** Copy a database with a rollback journal for as long as it takes, while writers wait. */
+  allowBlock?: boolean;
+}
+
+/** Bytes that a batch in flight may take: 16,384 nodes are 1.6 MB, and a batch ends with 4 MiB of names or slices. */
+const batchBytesMax = 6 << 20;
+
+/** A JuiceFS volume whose metadata is an SQLite database: `sqlite3:///path/to.db?table_prefix=…`. Throws `meta-url-invalid`. */
+export function openSqliteSource(url: string, options: SqliteSourceOptions = {}): Source {
+  const parsed = parseSqliteUrl(url);
+  return {
+    async describe(signal) {
+      await using thread = startSourceThread(signal);
+      const temporaryFolder = "";
+      return await thread.call("describe", { path: parsed.path, tablePrefix: parsed.tablePrefix, temporaryFolder });
+    },
+    open: (sourceOptions) => openSourceView(parsed, sourceOptions, options),
+  };
+}
+
+function startSourceThread(signal: AbortSignal): CallableThread<SourceCalls> {
+  return startThread<SourceCalls>(new URL("source-thread.ts", import.meta.url), signal, () => {});
+}
+
+/** Tables whose key is the row id, or that are one small batch: they come in key order. */
+const sortedTables = [
+  "setting",
+  "counter",
+  "node",
+  "slice_ref",
+  "symlink",
+  "acl",
+  "dir_stat",
+  "deleted_file",
+  "delayed_slice",
+  "detached_node",
+];
+
+function openSourceView(
+  url: SqliteUrl,
+  sourceOptions: SourceOptions,
+  options: SqliteSourceOptions,
+): Promise<SourceView> {
+  const request = {
+    keepSecrets: options.keepSecrets === true,
+    allowBlock: options.allowBlock === true,
+    isPrivate: false,
+  };
+  return openThreadView(url, sourceOptions, request, sortedTables);
+}
+
+/** The view of a database that this process has written, in key order, and whose setting is held back. */
+export function openPrivateSourceView(
+  url: SqliteUrl,
+  options: SourceOptions,
+  heldSetting: readonly SettingField[],
+): Promise<SourceView> {
+  const request = { keepSecrets: false, allowBlock: false, isPrivate: true, heldSetting };
+  const allTables = juicefs.tables.map((table) => table.name);
+  return openThreadView(url, options, request, allTables);
+}
+
+/** The canonical setting of a database that this process has written. */
+export async function readPrivateSetting(url: SqliteUrl, options: SourceOptions): Promise<readonly SettingField[]> {
+  await using thread = startSourceThread(options.signal);
+  const request = { keepSecrets: false, allowBlock: false, isPrivate: true };
+  const { setting } = await thread.call("open", { ...locationOf(url, options), ...request });
+  await thread.call("close", undefined);
+  return setting;
+}
+
+function locationOf(
+  url: SqliteUrl,
+  { temporaryFolder, memoryBytes }: SourceOptions,
+): Pick<OpenRequest, "path" | "tablePrefix" | "temporaryFolder" | "memoryBytes"> {
+  return { path: url.path, tablePrefix: url.tablePrefix, temporaryFolder, memoryBytes };
+}
+
+async function openThreadView(
+  url: SqliteUrl,
+  options: SourceOptions,
+  request: Pick<OpenRequest, "keepSecrets" | "allowBlock" | "isPrivate" | "heldSetting">,
+  sorted: readonly string[],
+): Promise<SourceView> {
+  const { signal, memoryBytes } = options;
+  const thread = startSourceThread(signal);
+  try {
+    const volume = await thread.call("open", { ...locationOf(url, options), ...request });
+    const inFlight = Math.max(2, Math.min(16, Math.floor(memoryBytes / batchBytesMax)));
+    return {
+      kind: juicefs,
+      volumeId: volume.volumeId,
+      volumeName: volume.volumeName,
+      sortedTables: sorted,
+      batches: () => takeBatches(thread, inFlight),
+      summary: () => thread.call("summary", undefined),
+      async [Symbol.asyncDispose]() {
+        // Locks and the temporary copy go with a proper close; a thread that fails at it is ended all the same.
+        if (!signal.aborted) await thread.call("close", undefined).catch(() => {});
+        await thread[Symbol.asyncDispose]();
+      },
+    };
+  } catch (error) {
+    await thread[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** Keeps a few calls under way, so that the thread reads on while a batch is being worked on; no more than the memory bears. */
+async function* takeBatches(thread: CallableThread<SourceCalls>, inFlight: number): AsyncGenerator<Batch> {
+  const calls: Promise<Batch | undefined>[] = [];
+  const ask = (): void => {
+    const call = thread.call("next", undefined);
+    // A later call fails with the same error as an earlier one, and then nobody waits for it.
+    call.catch(() => {});
+    calls.push(call);
+  };
+  for (let count = 0; count < inFlight; count++) ask();
+  for (;;) {
+    const batch = await calls.shift();
+    if (batch === undefined) return;
+    ask();
+    yield batch;
+  }
+}

@@ -1,0 +1,232 @@
+import type { Batch } from "../../../model/batch.ts";
+import { batchBytes, transferablesOf } from "../../../model/batch.ts";
+import { CairnError } from "../../../model/errors.ts";
+import { juicefs, juicefsTable } from "../../../model/juicefs.ts";
+import type { SourceView, Target, TargetOptions, TargetPlan, TargetWriter } from "../../../model/ports.ts";
+import { systemClock } from "../../../std/clock.ts";
+import type { ColumnLimits } from "../limits.ts";
+import { requireFits } from "../limits.ts";
+import type { JuicefsLine } from "../lines.ts";
+import { newestLine } from "../lines.ts";
+import { joinSecrets, splitSecrets } from "../secrets.ts";
+import type { SettingField } from "../setting.ts";
+import { formatSetting, parseSetting, settingFieldsOf, settingRows } from "../setting.ts";
+import type { CallableThread } from "../thread-calls.ts";
+import { startThread } from "../thread-calls.ts";
+import { openPrivateSourceView, readPrivateSetting } from "./source.ts";
+import {
+  isTaken,
+  keptPathFor,
+  publishFile,
+  publishInPlaceOf,
+  removeDatabase,
+  requireFolder,
+  requireFree,
+  temporaryPathFor,
+} from "./target-file.ts";
+import type { IndexNote, TargetCalls } from "./target-thread.ts";
+import type { SqliteUrl } from "./url.ts";
+import { parseSqliteUrl } from "./url.ts";
+
+export interface SqliteTargetOptions {
+  /** The release line of the clients that will mount the volume; the newest unless said. */
+  line?: JuicefsLine;
+}
+
+/** SQLite's integers are signed; JuiceFS' own client writes no greater one either. */
+const largest = 2n ** 63n - 1n;
+
+/** Highest values by column. Every column of 64 bits that is unsigned in the canonical form. */
+const sqliteLimits: ColumnLimits = Object.fromEntries(
+  juicefs.tables.flatMap((table) =>
+    table.columns.filter((column) => column.type === "u64").map((column) => [`${table.name}.${column.name}`, largest]),
+  ),
+);
+
+/** A new SQLite database for a restored volume: `sqlite3:///path/to.db?table_prefix=…`. Throws `meta-url-invalid`. */
+export function openSqliteTarget(url: string, options: SqliteTargetOptions = {}): Target {
+  const parsed = parseSqliteUrl(url);
+  const line = options.line ?? newestLine;
+  return {
+    engine: "SQLite",
+    location: parsed.location,
+    begin: (plan, targetOptions) => beginRestore(parsed, line, plan, targetOptions),
+  };
+}
+
+async function beginRestore(
+  url: SqliteUrl,
+  line: JuicefsLine,
+  plan: TargetPlan,
+  options: TargetOptions,
+): Promise<TargetWriter> {
+  requirePlanFits(line, plan);
+  const thread = startThread<TargetCalls>(new URL("target-thread.ts", import.meta.url), options.signal, (note) => {
+    const { indexes, total } = note as IndexNote;
+    options.progress.report({ phase: "index", done: indexes, total, unit: "records" });
+  });
+  const path = temporaryPathFor(url.path);
+  try {
+    await requireTarget(thread, url, plan);
+    await thread.call("begin", {
+      path,
+      line,
+      tablePrefix: url.tablePrefix,
+      facts: plan.facts,
+      temporaryFolder: options.temporaryFolder,
+      memoryBytes: options.memoryBytes,
+      now: nowSeconds(),
+    });
+    return makeWriter({ url, line, plan, options, thread, path });
+  } catch (error) {
+    await thread[Symbol.asyncDispose]();
+    removeDatabase(path);
+    throw error;
+  }
+}
+
+function nowSeconds(): number {
+  return Math.floor(systemClock.now() / 1000);
+}
+
+function requirePlanFits(line: JuicefsLine, plan: TargetPlan): void {
+  if (plan.kind.name !== juicefs.name) {
+    throw new CairnError(
+      "kind-mismatch",
+      `a snapshot of kind ${plan.kind.name} cannot be restored into a JuiceFS database`,
+      { exit: "targetRefused" },
+    );
+  }
+  requireFits("SQLite", sqliteLimits, plan.extremes);
+  if (line === "1.4") return;
+  // Quotas of users and groups have a table of their own, which older lines lack; tiers are a column.
+  requireFits(`SQLite as JuiceFS ${line} uses it`, { "quota.type": 0n, "node.tier": 0n }, plan.extremes);
+}
+
+/** Whether the restore may go there at all: looked at before it begins, and again before the file gets its name. */
+async function requireTarget(
+  thread: CallableThread<TargetCalls>,
+  url: SqliteUrl,
+  plan: TargetPlan,
+): Promise<"new" | "replaced"> {
+  if (plan.replace === undefined || !isTaken(url.path)) {
+    requireFree(url.path);
+    return "new";
+  }
+  requireFolder(url.path);
+  await thread.call("prepareReplacement", {
+    path: url.path,
+    tablePrefix: url.tablePrefix,
+    uuid: plan.replace,
+    now: nowSeconds(),
+  });
+  return "replaced";
+}
+
+interface Restore {
+  readonly url: SqliteUrl;
+  readonly line: JuicefsLine;
+  readonly plan: TargetPlan;
+  readonly options: TargetOptions;
+  readonly thread: CallableThread<TargetCalls>;
+  /** The temporary database. */
+  readonly path: string;
+}
+
+function makeWriter(restore: Restore): TargetWriter {
+  const { url, line, plan, options, thread, path } = restore;
+  const setting: SettingField[] = [];
+  const total = Object.values(plan.counts).reduce((sum, count) => sum + count, 0);
+  const underWay = new Set<Promise<void>>();
+  let bytesUnderWay = 0;
+  let written = 0;
+  let failed: { error: unknown } | undefined;
+  let isPublished = false;
+
+  function send(batch: Batch): void {
+    const bytes = batchBytes(batch);
+    const { count } = batch;
+    bytesUnderWay += bytes;
+    const call = thread.call("write", batch, transferablesOf(batch)).then(
+      () => {
+        written += count;
+        options.progress.report({ phase: "write", done: written, total, unit: "records" });
+      },
+      (error: unknown) => {
+        failed ??= { error };
+      },
+    );
+    const done = call.finally(() => {
+      bytesUnderWay -= bytes;
+      underWay.delete(done);
+    });
+    underWay.add(done);
+  }
+
+  function throwFailure(): void {
+    if (failed !== undefined) throw failed.error;
+  }
+
+  async function publish(): Promise<void> {
+    const json = formatSetting(joinSecrets(setting, plan.secrets, String(plan.facts["secretsRemoved"] ?? "")), line);
+    requireSameSetting(splitSecrets(parseSetting(json)).fields, setting);
+    await thread.call("seal", { path, tablePrefix: url.tablePrefix, line, setting: json });
+    requireSameSetting(await readPrivateSetting({ ...url, path }, options), setting);
+    if ((await requireTarget(thread, url, plan)) === "new") publishFile(path, url.path);
+    else publishInPlaceOf(path, url.path, keptPathFor(url.path, systemClock.now()));
+    isPublished = true;
+  }
+
+  return {
+    async write(batch) {
+      if (batch.table === juicefsTable.setting) {
+        setting.push(...settingFieldsOf(batch));
+        return;
+      }
+      throwFailure();
+      // A share of the memory for what is on its way; the rest is SQLite's.
+      while (underWay.size > 0 && bytesUnderWay > options.memoryBytes / 4) {
+        await Promise.race(underWay);
+        throwFailure();
+      }
+      send(batch);
+    },
+
+    async finish() {
+      await Promise.all(underWay);
+      throwFailure();
+      await thread.call("finish", undefined);
+    },
+
+    readBack: () => openReadBack(restore, setting),
+    publish,
+
+    async [Symbol.asyncDispose]() {
+      if (!isPublished && !options.signal.aborted) await thread.call("drop", undefined).catch(() => {});
+      await thread[Symbol.asyncDispose]();
+      if (!isPublished) removeDatabase(path);
+    },
+  };
+}
+
+function openReadBack({ url, path, options }: Restore, setting: readonly SettingField[]): Promise<SourceView> {
+  return openPrivateSourceView({ ...url, path }, options, setting);
+}
+
+/** What a client would read must be the records that were proven. */
+function requireSameSetting(got: readonly SettingField[], proven: readonly SettingField[]): void {
+  const wantedRows = settingRows(proven);
+  const gotRows = settingRows(got);
+  const isSame =
+    wantedRows.length === gotRows.length &&
+    wantedRows.every((row, at) => {
+      const [name, type, value] = row as [Uint8Array, number, Uint8Array];
+      const [gotName, gotType, gotValue] = gotRows[at] as [Uint8Array, number, Uint8Array];
+      return type === gotType && Buffer.compare(name, gotName) === 0 && Buffer.compare(value, gotValue) === 0;
+    });
+  if (isSame) return;
+  throw new CairnError("proof-failed", "the setting that was written is not the one of the snapshot", {
+    unharmed: "the target was not touched",
+    exit: "proofFailed",
+  });
+}
