@@ -47,8 +47,7 @@ async function tryOpenView(path: string, options: ViewOptions): Promise<Database
   const { main, descriptors } = openForReading(path);
   let view: DatabaseView | undefined;
   try {
-    const bytes = new Uint8Array(headerBytes);
-    const header = parseHeader(bytes.subarray(0, readAt(main, bytes, 0, headerBytes, 0)), path);
+    const header = parseHeader(readHead(main, path), path);
     if (!header.walMode) view = await openCopyView(path, main, descriptors, options);
     else if (isShared(path)) view = await openTransactionView(path, main, descriptors, header, options);
     else view = await openIdleView(path, main, descriptors, header, options);
@@ -81,6 +80,15 @@ function realPath(path: string): string {
 function openForReading(path: string): ReturnType<typeof openDescriptors> {
   try {
     return openDescriptors(path);
+  } catch (error) {
+    throw notReadable(path, error);
+  }
+}
+
+function readHead(fd: number, path: string): Uint8Array {
+  const bytes = new Uint8Array(headerBytes);
+  try {
+    return bytes.subarray(0, readAt(fd, bytes, 0, headerBytes, 0));
   } catch (error) {
     throw notReadable(path, error);
   }

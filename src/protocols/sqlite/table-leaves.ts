@@ -217,6 +217,7 @@ export function openTableLeaves(source: PageSource, options: TableLeavesOptions)
         if (found === undefined) return false;
         countPage();
         const { start, page, atMost } = found;
+        if (page === 1 && rootPage !== 1) throw fail(page, "the page of the schema is no page of another table");
         const type = bytes[start + (page === 1 ? 100 : 0)];
         if (type === leafType && leafDepth < 0) leafDepth = stack.length;
         if (type === interiorType && stack.length !== leafDepth) enterInterior(start, page, atMost);

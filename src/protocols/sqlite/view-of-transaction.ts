@@ -60,7 +60,8 @@ export async function openTransactionView(
     ];
     if (!files.every(([fd, filePath]) => sameFile(identityOfDescriptor(fd), identityOfPath(filePath))))
       return undefined;
-    if (index.pageSize !== pageSize)
+    // An index of an empty log may hold no size yet.
+    if (index.lastFrame > 0 && index.pageSize !== pageSize)
       throw corrupt(shmPath, `it names a page size of ${index.pageSize}, the database ${pageSize}`);
 
     const overlay = overlayOf(index, wal, walPath, shm, pageSize);
