@@ -105,9 +105,10 @@ export async function decodeManifest(bytes: Uint8Array, name: string): Promise<M
   }
   const rawLength = buffer.readUInt32LE(headerEnd);
   const frameEnd = headerEnd + 8 + buffer.readUInt32LE(headerEnd + 4);
-  if (frameEnd + 32 !== buffer.length || rawLength > manifestBytesMax) throw damaged(name, "its lengths do not add up");
+  if (frameEnd + 32 !== buffer.length || rawLength === 0 || rawLength > manifestBytesMax)
+    throw damaged(name, "its lengths do not add up");
   const frame = buffer.subarray(headerEnd + 8, frameEnd);
-  const body = await decodeFrame(frame, rawLength, undefined, `the manifest of snapshot ${name}`);
+  const body = await decodeFrame(frame, `the manifest of snapshot ${name}`, rawLength);
   return { ...(parseJson(body, name) as Manifest), ...header };
 }
 

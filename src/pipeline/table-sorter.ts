@@ -1,8 +1,9 @@
 import type { Batch } from "../model/batch.ts";
+import { gather } from "../model/gather.ts";
 import type { TableSchema } from "../model/schema.ts";
 import { mergeRuns } from "./merge.ts";
 import type { BlockSource } from "./merge.ts";
-import { gather, RunBuffer } from "./run-buffer.ts";
+import { RunBuffer } from "./run-buffer.ts";
 import { RunFile } from "./run-file.ts";
 import { sortOrder } from "./sort-order.ts";
 

@@ -1,5 +1,5 @@
 import type { IndexTop } from "../format/manifest.ts";
-import { decodeIndexPage } from "../format/index-page.ts";
+import { decodeIndexPage, indexSchema } from "../format/index-page.ts";
 import type { IndexEntry } from "../format/index-page.ts";
 import type { PageReader } from "./page-reader.ts";
 
@@ -68,7 +68,7 @@ export class IndexReader {
   #page(entry: IndexEntry): Promise<IndexEntry[]> {
     const known = this.#pages.get(entry.id);
     if (known !== undefined) return known;
-    const read = this.#reader.read(entry).then(decodeIndexPage);
+    const read = this.#reader.read(entry, indexSchema).then(decodeIndexPage);
     this.#pages.set(entry.id, read);
     if (this.#pages.size > pagesMax) {
       const [oldest] = this.#pages.keys();

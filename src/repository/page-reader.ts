@@ -1,8 +1,12 @@
 import { createHash } from "node:crypto";
 import { CairnError } from "../model/errors.ts";
+import type { Batch } from "../model/batch.ts";
 import type { ObjectStore } from "../model/object-store.ts";
+import type { TableSchema } from "../model/schema.ts";
 import { decodeFrame, isPatch } from "../format/frame.ts";
 import type { FrameLocation, IndexEntry } from "../format/index-page.ts";
+import { decodePage, encodePage } from "../format/page.ts";
+import { applyPatchScript } from "../format/patch.ts";
 import { packName } from "./layout.ts";
 
 /** Reads pages by their index entries: fetches frames, follows patches to their base, checks ids. */
@@ -17,23 +21,42 @@ export class PageReader {
     this.#volume = volume;
   }
 
-  /** The raw bytes of a page; throws `page-damaged` and its like, naming pack and place. */
-  async read(entry: IndexEntry, prefetched?: Uint8Array): Promise<Uint8Array> {
-    const what = `the page at ${place(entry.location)}`;
-    const frames = await Promise.all([
-      prefetched ?? this.fetch(entry.location),
-      ...entry.chain.map((location) => this.fetch(location)),
-    ]);
-    let base: Uint8Array | undefined;
-    for (let at = frames.length - 1; at > 0; at -= 1) {
-      base = await decodeFrame(frames[at], rawBytesMax, base, `the page at ${place(entry.chain[at - 1])}`, true);
-    }
-    if (entry.chain.length > 0 !== isPatch(frames[0]))
-      throw damaged(entry, "the index and the pack disagree on its base");
-    const raw = await decodeFrame(frames[0], entry.rawBytes, base, what);
-    if (createHash("sha256").update(raw).digest("hex") !== entry.id)
-      throw damaged(entry, "its content does not match its id");
+  /** The raw bytes of a page of a table; throws `page-damaged` and its like, naming pack and place. */
+  async read(entry: IndexEntry, schema: TableSchema): Promise<Uint8Array> {
+    if (entry.chain.length > 0) return (await this.readPatched(entry, schema)).raw;
+    return this.readWhole(entry);
+  }
+
+  /** The raw bytes of a page that is stored whole, or of a part of a large value. */
+  async readWhole(entry: IndexEntry): Promise<Uint8Array> {
+    const frame = await this.fetch(entry.location);
+    if (isPatch(frame)) throw damaged(entry, "it is a patch where the index names a whole page");
+    const raw = await decodeFrame(frame, `the page at ${place(entry.location)}`);
+    this.#check(entry, raw);
     return raw;
+  }
+
+  /** A page that is stored as patches: the whole one at the end of its chain, and every patch from there on. */
+  async readPatched(entry: IndexEntry, schema: TableSchema): Promise<{ raw: Uint8Array; batch: Batch }> {
+    const locations = [entry.location, ...entry.chain];
+    const frames = await Promise.all(locations.map((location) => this.fetch(location)));
+    let batch: Batch | undefined;
+    for (let at = frames.length - 1; at >= 0; at -= 1) {
+      if (isPatch(frames[at]) !== at < frames.length - 1)
+        throw damaged(entry, "the index and the pack disagree on its base");
+      const bytes = await decodeFrame(frames[at], `the page at ${place(locations[at])}`);
+      batch = batch === undefined ? decodePage(schema, 0, bytes).batch : applyPatchScript(schema, batch, bytes);
+    }
+    const whole = batch as Batch;
+    const raw = encodePage(schema, whole, 0, whole.count);
+    this.#check(entry, raw);
+    return { raw, batch: whole };
+  }
+
+  #check(entry: IndexEntry, raw: Uint8Array): void {
+    if (raw.length !== entry.rawBytes || createHash("sha256").update(raw).digest("hex") !== entry.id) {
+      throw damaged(entry, "its content does not match its id");
+    }
   }
 
   async fetch(location: FrameLocation): Promise<Uint8Array> {
@@ -60,9 +83,6 @@ export class PageReader {
     return frame;
   }
 }
-
-/** No page is longer: 1 MiB of rows, and what headers and wide planes may add. */
-const rawBytesMax = 8 << 20;
 
 function place(location: FrameLocation): string {
   return `byte ${location.offset} of pack ${location.pack}`;

@@ -1,14 +1,16 @@
 import { createHash } from "node:crypto";
 import type { Clock } from "../std/clock.ts";
 import { CairnError } from "../model/errors.ts";
-import type { Kind } from "../model/schema.ts";
-import { decodeFrame, encodeFrame, encodePatch } from "../format/frame.ts";
-import { cutIndex, encodeIndexPage } from "../format/index-page.ts";
+import type { Kind, TableSchema } from "../model/schema.ts";
+import { decodeFrame, encodeFrame, encodePatchFrame } from "../format/frame.ts";
+import { cutIndex, encodeIndexPage, indexSchema } from "../format/index-page.ts";
 import type { FrameLocation, IndexEntry } from "../format/index-page.ts";
 import { largePartBytes } from "../format/limits.ts";
 import { encodeManifest } from "../format/manifest.ts";
 import type { IndexTop, Manifest, TableManifest } from "../format/manifest.ts";
 import type { RawPage } from "../format/pager.ts";
+import { decodePage, encodePage } from "../format/page.ts";
+import { applyPatchScript, encodePatchScript } from "../format/patch.ts";
 import { pathSchema } from "../format/path-index.ts";
 import { computeRoot, TableHasher } from "../format/root.ts";
 import { readDoomedPacks } from "./doomed.ts";
@@ -118,11 +120,12 @@ export class SnapshotWriter {
 
   /** Finds out how to store a page: may run for several pages at once. */
   prepare(page: RawPage): Promise<PreparedPage> {
-    return this.#prepare(page.raw, page, this.#parentIndex(page.table), 0);
+    const schema = this.#schema(page.table);
+    return this.#prepare(page.raw, page, this.#parent?.index(schema.name), 0, schema);
   }
 
-  #parentIndex(table: number): IndexReader | undefined {
-    return this.#parent?.index(table === this.#kind.tables.length ? pathSchema.name : this.#kind.tables[table].name);
+  #schema(table: number): TableSchema {
+    return table === this.#kind.tables.length ? pathSchema : this.#kind.tables[table];
   }
 
   async #prepare(
@@ -130,6 +133,7 @@ export class SnapshotWriter {
     facts: { firstKey: Uint8Array; count: number; tail: number },
     parentIndex: IndexReader | undefined,
     level: number,
+    schema: TableSchema | undefined,
   ): Promise<PreparedPage> {
     const id = createHash("sha256").update(raw).digest("hex");
     const page = { firstKey: facts.firstKey, count: facts.count, tail: facts.tail, rawBytes: raw.length };
@@ -140,7 +144,7 @@ export class SnapshotWriter {
         return { page, id, stored: { location: candidate.location, chain: candidate.chain } };
       }
     }
-    return { page, id, stored: await this.#encode(raw, base) };
+    return { page, id, stored: await this.#encode(raw, base, schema) };
   }
 
   #restsOnDoomed({ location, chain }: { location: FrameLocation; chain: readonly FrameLocation[] }): boolean {
@@ -151,40 +155,46 @@ export class SnapshotWriter {
     return !this.#restsOnDoomed(page) && [page.location, ...page.chain].every(({ pack }) => this.#present.has(pack));
   }
 
-  async #encode(raw: Uint8Array, base: IndexEntry | undefined): Promise<{ frame: Uint8Array; chain: FrameLocation[] }> {
-    const baseRaw = await this.#readBase(base);
-    if (base !== undefined && baseRaw !== undefined) {
-      const whole = base.chain.at(-1) ?? base.location;
-      const patch = await encodePatch(raw, baseRaw);
-      if (patch.length <= whole.length * patchPartMax) {
-        await this.#checkFrame(patch, raw, baseRaw);
-        return { frame: patch, chain: [base.location, ...base.chain] };
-      }
-    }
+  async #encode(
+    raw: Uint8Array,
+    base: IndexEntry | undefined,
+    schema: TableSchema | undefined,
+  ): Promise<{ frame: Uint8Array; chain: FrameLocation[] }> {
+    const patch = base === undefined || schema === undefined ? undefined : await this.#encodePatch(raw, base, schema);
+    if (patch !== undefined) return patch;
     const frame = await encodeFrame(raw);
-    await this.#checkFrame(frame, raw, undefined);
+    requireSame(await decodeFrame(frame, "a page that was just encoded"), raw);
     return { frame, chain: [] };
   }
 
+  /** A page as a patch on an earlier one; undefined where that cannot be had or does not pay. */
+  async #encodePatch(
+    raw: Uint8Array,
+    base: IndexEntry,
+    schema: TableSchema,
+  ): Promise<{ frame: Uint8Array; chain: FrameLocation[] } | undefined> {
+    const baseRaw = await this.#readBase(base, schema);
+    if (baseRaw === undefined) return undefined;
+    const before = decodePage(schema, 0, baseRaw);
+    const after = decodePage(schema, 0, raw);
+    if (before.large.length > 0 || after.large.length > 0) return undefined;
+    const script = encodePatchScript(schema, before.batch, after.batch);
+    const frame = await encodePatchFrame(script);
+    const whole = base.chain.at(-1) ?? base.location;
+    if (frame.length > whole.length * patchPartMax) return undefined;
+    const patched = applyPatchScript(schema, before.batch, await decodeFrame(frame, "a patch that was just encoded"));
+    requireSame(encodePage(schema, patched, 0, patched.count), raw);
+    return { frame, chain: [base.location, ...base.chain] };
+  }
+
   /** The raw bytes of a base for a patch; undefined where there is none, or none that can be read: then the page is stored whole. */
-  async #readBase(base: IndexEntry | undefined): Promise<Uint8Array | undefined> {
-    if (base === undefined || base.chain.length >= chainMax || !this.#isUsable(base)) return undefined;
+  async #readBase(base: IndexEntry, schema: TableSchema): Promise<Uint8Array | undefined> {
+    if (base.chain.length >= chainMax || !this.#isUsable(base)) return undefined;
     try {
-      return await this.#reader.read(base);
+      return await this.#reader.read(base, schema);
     } catch (error) {
       if (error instanceof CairnError && error.exit === "repositoryDamaged") return undefined;
       throw error;
-    }
-  }
-
-  /** Decodes what was just encoded: a page that cannot be read again must not be written. */
-  async #checkFrame(frame: Uint8Array, raw: Uint8Array, base: Uint8Array | undefined): Promise<void> {
-    const decoded = await decodeFrame(frame, raw.length, base, "a page that was just encoded");
-    if (Buffer.compare(decoded, raw) !== 0) {
-      throw new CairnError("encode-failed", "a page decodes to other bytes than it was encoded from", {
-        unharmed: "nothing was published",
-        next: "run the backup again; if it fails again, this machine's memory or this build is at fault: please report it",
-      });
     }
   }
 
@@ -223,7 +233,7 @@ export class SnapshotWriter {
       const facts = { firstKey, count: 1, tail: 0 };
       const same =
         known !== undefined && Buffer.compare(known.firstKey, firstKey) === 0 ? this.#parent?.largeIndex : undefined;
-      this.#large.push(await this.#store(await this.#prepare(raw, facts, same, 0)));
+      this.#large.push(await this.#store(await this.#prepare(raw, facts, same, 0, undefined)));
     }
   }
 
@@ -299,7 +309,9 @@ export class SnapshotWriter {
       const upper: IndexEntry[] = [];
       for (const run of cutIndex(entries)) {
         const facts = { firstKey: run[0].firstKey, count: run.reduce((sum, entry) => sum + entry.records, 0), tail: 0 };
-        upper.push(await this.#store(await this.#prepare(encodeIndexPage(run), facts, parentIndex, levels)));
+        upper.push(
+          await this.#store(await this.#prepare(encodeIndexPage(run), facts, parentIndex, levels, indexSchema)),
+        );
       }
       entries = upper;
     }
@@ -311,11 +323,12 @@ export class SnapshotWriter {
     this.#doomed = await readDoomedPacks(this.#repository);
     if (this.#doomed.size === 0) return;
     await this.#packs.finish();
-    for (const entries of [...this.#tables.map((table) => table.entries), this.#large]) {
+    for (const [table, entries] of [...this.#tables.map((state) => state.entries), this.#large].entries()) {
       for (const [at, entry] of entries.entries()) {
         if (!this.#restsOnDoomed(entry)) continue;
-        const raw = await this.#reader.read(entry);
-        const stored = await this.#encode(raw, undefined);
+        const isLarge = entries === this.#large;
+        const raw = isLarge ? await this.#reader.readWhole(entry) : await this.#reader.read(entry, this.#schema(table));
+        const stored = await this.#encode(raw, undefined, undefined);
         const page = { firstKey: entry.firstKey, count: entry.records, tail: entry.tail, rawBytes: entry.rawBytes };
         entries[at] = await this.#store({ page, id: entry.id, stored });
       }
@@ -340,4 +353,13 @@ export class SnapshotWriter {
   async abort(reason: unknown): Promise<void> {
     await this.#packs.abort(reason);
   }
+}
+
+/** What was just encoded must decode to the same bytes: a page that cannot be read again must not be written. */
+function requireSame(decoded: Uint8Array, raw: Uint8Array): void {
+  if (Buffer.compare(decoded, raw) === 0) return;
+  throw new CairnError("encode-failed", "a page decodes to other bytes than it was encoded from", {
+    unharmed: "nothing was published",
+    next: "run the backup again; if it fails again, this machine's memory or this build is at fault: please report it",
+  });
 }

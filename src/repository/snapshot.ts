@@ -70,12 +70,10 @@ function tableOf(kind: Kind, name: string): { schema: TableSchema; table: number
 
 /** Decodes one page of a table, with its large values in place. */
 export async function readPage(snapshot: Snapshot, name: string, entry: IndexEntry): Promise<Batch> {
-  return decodeTablePage(snapshot, name, await snapshot.reader.read(entry));
-}
-
-async function decodeTablePage(snapshot: Snapshot, name: string, raw: Uint8Array): Promise<Batch> {
   const { schema, table } = tableOf(snapshot.kind, name);
-  const { batch, large } = decodePage(schema, table, raw);
+  // A page that is patched holds no large values.
+  if (entry.chain.length > 0) return { ...(await snapshot.reader.readPatched(entry, schema)).batch, table };
+  const { batch, large } = decodePage(schema, table, await snapshot.reader.readWhole(entry));
   return large.length === 0 ? batch : withLargeValues(snapshot, batch, large);
 }
 
@@ -108,7 +106,7 @@ async function readLargeValue(snapshot: Snapshot, bytes: Uint8Array): Promise<Ui
       if (parts.length === 0) continue;
       break;
     }
-    const part = await snapshot.reader.read(entry);
+    const part = await snapshot.reader.readWhole(entry);
     parts.push(part);
     length += part.length;
     if (length >= reference.length) break;

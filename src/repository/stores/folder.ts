@@ -72,7 +72,7 @@ export class FolderStore implements ObjectStore {
   }
 
   async #makeFolders(folder: string): Promise<void> {
-    if (folder.length <= this.location.length || (await this.#statOrUndefined(folder)) !== undefined) return;
+    if ((await this.#statOrUndefined(folder)) !== undefined) return;
     const parent = dirname(folder);
     await this.#makeFolders(parent);
     try {
