@@ -41,7 +41,7 @@ export function sqliteResultCode(error: unknown): number | undefined {
   return typeof code === "number" ? code : undefined;
 }
 
-export const sqliteBusy = 5;
+const sqliteBusy = 5;
 export const sqliteReadOnlyRollback = 776;
 
 /** Whether somebody else's lock is the reason of an error. */

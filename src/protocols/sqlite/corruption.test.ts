@@ -50,7 +50,7 @@ test("answers flipped bytes with an error or rows of the same shape, in bounded 
     return seed % below;
   };
   let errors = 0;
-  const runs = 3000;
+  const runs = 1500;
   for (let run = 0; run < runs; run++) {
     // Page headers, cell pointers and interior pages matter most, so half of the flips go there.
     const page = random(bytes.length / 512);

@@ -29,8 +29,13 @@ export async function openView(databasePath: string, options: ViewOptions): Prom
   const path = realPath(databasePath);
   for (let attempt = 0; attempt < attemptsMax; attempt++) {
     options.signal?.throwIfAborted();
-    const view = await tryOpenView(path, options);
-    if (view !== undefined) return view;
+    try {
+      const view = await tryOpenView(path, options);
+      if (view !== undefined) return view;
+    } catch (error) {
+      options.signal?.throwIfAborted();
+      throw error;
+    }
   }
   throw new CairnError(
     "source-changed",

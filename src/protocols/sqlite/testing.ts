@@ -45,7 +45,7 @@ export function queryRows(path: string, sql: string): unknown[][] {
   }
 }
 
-export function hex(bytes: Uint8Array): string {
+function hex(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString("hex");
 }
 

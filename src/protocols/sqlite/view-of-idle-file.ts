@@ -11,8 +11,8 @@ import { readWalHeader, recoverWal, walHeaderBytes } from "./wal.ts";
 import { buildWalMap } from "./wal-map.ts";
 
 /**
- * A view of a WAL database that no client shares (no wal-index): the file and, where a crash or a copy left a log, the log's
- * last commit, found by its checksums. SQLite would have to create side files for a lock, so none is taken; `verifyUnchanged`
+ * A view of a WAL database without a wal-index (no client shares it) or with one that we may not write to: the file and,
+ * where there is a log, the log's last commit, found by its checksums. SQLite would have to create side files for a lock, so none is taken; `verifyUnchanged`
  * says at the end whether anybody wrote.
  */
 export async function openIdleView(
@@ -81,8 +81,8 @@ export async function openIdleView(
     method: overlay === undefined ? "idle-file" : "idle-log",
     sentence:
       overlay === undefined
-        ? "the database file, which no client had open, unchanged from the first read to the last"
-        : "the database file with the last commit of its log, which no client had open, unchanged from the first read to the last",
+        ? "the database file, read without a lock and unchanged from the first read to the last"
+        : "the database file with the last commit of its log, read without a lock and unchanged from the first read to the last",
     position:
       overlay === undefined
         ? { modifiedNs: String(before.modifiedNs) }

@@ -47,7 +47,7 @@ export function readWalIndexHeader(fd: number): WalIndexHeader | undefined {
 }
 
 /** Parses the first 136 bytes of a wal-index; see `readWalIndexHeader`. */
-export function parseWalIndexHeader(bytes: Uint8Array): WalIndexHeader | undefined {
+function parseWalIndexHeader(bytes: Uint8Array): WalIndexHeader | undefined {
   const first = Buffer.from(bytes.subarray(0, copyBytes));
   if (!first.equals(bytes.subarray(copyBytes, 2 * copyBytes))) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

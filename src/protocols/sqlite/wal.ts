@@ -41,7 +41,7 @@ export function readWalHeader(fd: number, path: string): WalHeader | undefined {
 }
 
 /** Parses the 32 bytes of a log's header; see `readWalHeader`. */
-export function parseWalHeader(bytes: Uint8Array, path: string): WalHeader | undefined {
+function parseWalHeader(bytes: Uint8Array, path: string): WalHeader | undefined {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const magic = view.getUint32(0);
   if (magic !== magicLittleEndian && magic !== magicBigEndian) return undefined;
