@@ -1,5 +1,6 @@
 import type { BigIntStats } from "node:fs";
 import { lstat, readdir, readlink } from "node:fs/promises";
+import type { DataExtents } from "./data-extents.ts";
 import type { EntryDetails, EntryReader } from "./entry-reader.ts";
 import { openEntryReader } from "./entry-reader.ts";
 import { printBytes } from "./finding.ts";
@@ -21,6 +22,8 @@ export interface CompareMountsOptions {
   readonly inodes?: boolean;
   /** Compare the contents of files; on. */
   readonly contents?: boolean;
+  /** Where large files have data, from `readDataExtents`: needed where files have large holes, which a mount does not tell. */
+  readonly dataExtents?: DataExtents;
   /** Folders walked even where the mount point does not list them: the trash, which JuiceFS can be told to hide. */
   readonly hidden?: readonly string[];
   /** Attributes to leave out, as `what` names them (`mtime`, `xattr user.a`, …), for differences the caller expects. */
@@ -106,7 +109,8 @@ async function compareEntry(walk: Walk, path: Buffer): Promise<void> {
       walk.differ(path, "target", printBytes(leftTarget), printBytes(rightTarget));
     }
   }
-  const contents = walk.options.contents !== false && left.isFile() && right.isFile();
+  const compared = walk.options.contents !== false && left.isFile() && right.isFile();
+  const contents = compared ? (walk.options.dataExtents?.(left.ino) ?? "whole") : "none";
   const [leftDetails, rightDetails] = await Promise.all([
     walk.left.reader.read(pathIn(walk.left, path), contents),
     walk.right.reader.read(pathIn(walk.right, path), contents),

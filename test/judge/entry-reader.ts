@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import type { Extent } from "./data-extents.ts";
 
 /** What Node cannot read of a path itself: extended attributes (names and values in hex) and, of a regular file, a hash of its contents. */
 export interface EntryDetails {
@@ -10,8 +11,8 @@ export interface EntryDetails {
 }
 
 export interface EntryReader extends AsyncDisposable {
-  /** Reads one path; with `contents` the path must be a regular file and is read whole, but for its holes. */
-  readonly read: (path: Buffer, contents: boolean) => Promise<EntryDetails>;
+  /** Reads one path. With `contents` it must be a regular file and is read: `whole` but for its holes, or where the extents say. */
+  readonly read: (path: Buffer, contents: "none" | "whole" | readonly Extent[]) => Promise<EntryDetails>;
 }
 
 /** Starts the helper in Python (on any Debian): Node has no call for extended attributes and holes. */
@@ -43,13 +44,20 @@ export function openEntryReader(): EntryReader {
     read: (path, contents) =>
       new Promise((resolve, reject) => {
         waiting.push({ resolve, reject });
-        child.stdin.write(Buffer.concat([Buffer.from(contents ? "f" : "o"), nul, path, nul]));
+        child.stdin.write(Buffer.concat([Buffer.from(kindOf(contents)), nul, path, nul]));
       }),
     async [Symbol.asyncDispose]() {
       child.stdin.end();
       await ended;
     },
   };
+}
+
+function kindOf(contents: "none" | "whole" | readonly Extent[]): string {
+  if (contents === "none") {
+    return "o";
+  }
+  return contents === "whole" ? "f" : `f ${contents.map(([start, end]) => `${start}-${end}`).join(",")}`;
 }
 
 function toDetails(answer: unknown): EntryDetails {

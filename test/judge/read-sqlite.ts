@@ -161,15 +161,19 @@ function readNodes(rows: Rows, report: Report): RawNode[] {
   });
 }
 
-/** SQL keeps whole microseconds and, in a column of its own, the nanoseconds below them (0 to 999). */
+/**
+ * SQL keeps whole microseconds and, in a column of its own, what is left of the nanoseconds. JuiceFS divides as Go does, towards zero: before
+ * 1970 both parts are 0 or less, after it both are 0 or more.
+ */
 function readTime(micros: SqlValue, rest: SqlValue, inode: bigint, report: Report): RawTime {
   const whole = Number(micros);
   const below = Number(rest);
-  if (!(below >= 0 && below < 1000)) {
-    report("node-time", `node ${inode}`, `has ${below} nanoseconds below the microsecond`);
+  if (!(Math.abs(below) < 1000) || whole * below < 0) {
+    report("node-time", `node ${inode}`, `has ${below} nanoseconds beside ${whole} microseconds`);
   }
   const seconds = Math.floor(whole / 1e6);
-  return { seconds, nanoseconds: (whole - seconds * 1e6) * 1000 + below };
+  const nanoseconds = (whole - seconds * 1e6) * 1000 + below;
+  return nanoseconds < 0 ? { seconds: seconds - 1, nanoseconds: nanoseconds + 1e9 } : { seconds, nanoseconds };
 }
 
 function readAcls(rows: Rows, report: Report): RawAcl[] {

@@ -1,6 +1,7 @@
 """Reads extended attributes and content hashes of many paths, for what Node has no call.
 
-Input: one request after the other on stdin, each `kind NUL path NUL`, kind "f" for a regular file, "o" for anything else.
+Input: requests on stdin, each `kind NUL path NUL`: kind "o" for anything without contents to hash, "f" for a regular file to
+hash whole, "f START-END,START-END…" for one whose other bytes need not be read (sorted by start).
 Output: one JSON line per request, in order: {"xattrs": {hex name: hex value}, "hash": hex or null, "error": text or absent}.
 
 The hash covers the bytes of a file but leaves out blocks of zeros, each block hashed with its offset: a hole and written
@@ -28,23 +29,33 @@ def read_xattrs(path):
     return {os.fsencode(name).hex(): os.getxattr(path, name, follow_symlinks=False).hex() for name in names}
 
 
-def next_data(file, at, size):
+def next_data(file, at, size, extents):
     """The first offset from `at` that may hold data, at a whole block."""
-    try:
-        found = os.lseek(file, at, os.SEEK_DATA)
-    except OSError as error:
-        if error.errno == errno.ENXIO:
+    if extents is not None:
+        while extents and extents[0][1] <= at:
+            extents.pop(0)
+        if not extents:
             return size
-        return at
+        found = extents[0][0]
+    else:
+        try:
+            found = os.lseek(file, at, os.SEEK_DATA)
+        except OSError as error:
+            return size if error.errno == errno.ENXIO else at
     return max(at, found - found % BLOCK)
 
 
-def hash_contents(path):
+def parse_extents(text):
+    parts = [part.split("-") for part in text.split(",") if part]
+    return [(int(start), int(end)) for start, end in parts]
+
+
+def hash_contents(path, extents):
     file = os.open(path, os.O_RDONLY)
     try:
         size = os.fstat(file).st_size
         digest = hashlib.sha256(size.to_bytes(8, "big"))
-        at = next_data(file, 0, size)
+        at = next_data(file, 0, size, extents)
         while at < size:
             block = read_block(file, at)
             if not block:
@@ -52,7 +63,7 @@ def hash_contents(path):
             if block != ZEROS[: len(block)]:
                 digest.update(at.to_bytes(8, "big"))
                 digest.update(block)
-            at = next_data(file, at + len(block), size)
+            at = next_data(file, at + len(block), size, extents)
         return digest.hexdigest()
     finally:
         os.close(file)
@@ -75,8 +86,8 @@ def answer(kind, path):
     result = {"xattrs": {}, "hash": None}
     try:
         result["xattrs"] = read_xattrs(path)
-        if kind == b"f":
-            result["hash"] = hash_contents(path)
+        if kind.startswith(b"f"):
+            result["hash"] = hash_contents(path, parse_extents(kind[2:].decode()) if len(kind) > 1 else None)
     except OSError as error:
         result["error"] = f"{errno.errorcode.get(error.errno, error.errno)} {error.strerror}"
     return result

@@ -38,7 +38,7 @@ export function readSqliteSchema(file: SqliteFile, prefix: string): SqliteSchema
   for (const [name, sql] of file.all("SELECT name, sql FROM sqlite_master WHERE type = 'table' ORDER BY name")) {
     const full = String(name);
     if (full.startsWith(prefix)) {
-      tables.set(full.slice(prefix.length), readTable(file, full, String(sql)));
+      tables.set(full.slice(prefix.length), readTable(file, full, prefix, String(sql)));
     }
   }
   const pragmas = new Map<string, string>();
@@ -49,7 +49,7 @@ export function readSqliteSchema(file: SqliteFile, prefix: string): SqliteSchema
   return { tables, pragmas };
 }
 
-function readTable(file: SqliteFile, name: string, sql: string): SqliteTable {
+function readTable(file: SqliteFile, name: string, prefix: string, sql: string): SqliteTable {
   const quoted = quoteText(name);
   const columns = new Map<string, SqliteColumn>();
   const info = file.all(`SELECT name, type, "notnull", dflt_value, pk FROM pragma_table_info(${quoted})`);
@@ -74,7 +74,8 @@ function readTable(file: SqliteFile, name: string, sql: string): SqliteTable {
       return `${String(column)}${order}${collation === "BINARY" ? "" : ` ${String(collation)}`}`;
     });
     const kind = `${unique === 1n ? "unique" : "plain"}${partial === 1n ? " partial" : ""}`;
-    indexes.set(`${kind} ${names.join(",")}`, String(index));
+    // Names of indexes hold the name of their table, prefix and all.
+    indexes.set(`${kind} ${names.join(",")}`, String(index).replace(name, name.slice(prefix.length)));
   }
   return {
     columns,
