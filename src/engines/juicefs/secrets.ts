@@ -103,7 +103,8 @@ export function splitBucket(text: string): { bucket: string; userInfo: string | 
   if (withScheme !== null) {
     return { bucket: withScheme[1] + text.slice(withScheme[0].length), userInfo: withScheme[2] };
   }
-  const bare = /^([^/@:]+:[^/@]*)@/.exec(text);
+  // A database address, `user:password@(host:3306)/db`, takes any password; elsewhere it has neither `/` nor `@`.
+  const bare = /^([^/@:]+:.*)@(?=\w*\()/.exec(text) ?? /^([^/@:]+:[^/@]*)@/.exec(text);
   if (bare === null || /^[a-z][a-z0-9+.-]*:\/\//i.test(text)) return { bucket: text, userInfo: undefined };
   return { bucket: text.slice(bare[0].length), userInfo: bare[1] };
 }

@@ -3,6 +3,7 @@ import { batchFromRows, integersOf, signedAt, unsignedAt } from "../../../model/
 import { CairnError } from "../../../model/errors.ts";
 import { juicefs, juicefsTable } from "../../../model/juicefs.ts";
 import type { Facts, Finding } from "../../../model/ports.ts";
+import { integer64Sink } from "../../../protocols/sqlite/column-sink.ts";
 import type { Database } from "../../../protocols/sqlite/database.ts";
 import { readRows } from "../../../protocols/sqlite/read-rows.ts";
 import type { SqlValue } from "../../../protocols/sqlite/record.ts";
@@ -175,7 +176,7 @@ export function openVolumeReader(database: Database, options: VolumeReaderOption
     counters,
     batches,
     summary() {
-      const facts: Facts = { schemaLine: schema.line, ...canonical.facts };
+      const facts: Facts = { schemaLine: schema.line, ...canonical.facts, ...changelogPosition(database, schema) };
       if (setting.removed !== "") facts["secretsRemoved"] = setting.removed;
       return {
         facts,
@@ -450,4 +451,14 @@ function countOmitted(database: Database, schema: VolumeSchema): Record<string, 
     if (count > 0) omitted[name] = count;
   }
   return omitted;
+}
+
+/** Up to where the volume's log reached: a later incremental copy begins there. */
+function changelogPosition(database: Database, schema: VolumeSchema): Facts {
+  if (!schema.hasTable("change_log")) return {};
+  const rowid = integer64Sink(batchRecords);
+  const scan = openTableScan(database, `${schema.prefix}change_log`, { columns: {}, rowid, rowCountMax: batchRecords });
+  let last: bigint | undefined;
+  for (let rows = scan.next(); rows > 0; rows = scan.next()) last = signedAt(rowid.values, rows - 1);
+  return last === undefined ? {} : { lastChangelog: last.toString() };
 }
