@@ -74,11 +74,15 @@ describe("the judge of volumes in SQLite", () => {
       await runFsck({ name: "nothing is wrong", code: "integrity", fsck: "misses", sql: [] }, complete, path),
       "misses",
     );
-    for (const mutation of MUTATIONS.filter((_, at) => at % FSCK_STRIDE === 0)) {
-      const verdict = await runFsck(mutation, complete, path);
-      assert.equal(verdict, mutation.fsck, mutation.name);
-      context.diagnostic(`fsck ${verdict}: ${mutation.name}`);
+    const measured = MUTATIONS.filter((_, at) => at % FSCK_STRIDE === 0);
+    const verdicts: Record<string, FsckVerdict> = {};
+    for (const mutation of measured) {
+      verdicts[mutation.name] = await runFsck(mutation, complete, path);
     }
+    assert.deepEqual(verdicts, Object.fromEntries(measured.map(({ name, fsck }) => [name, fsck])));
+    context.diagnostic(
+      `fsck misses ${missed.length} of the ${MUTATIONS.length} defects; ${measured.length} were tried now`,
+    );
   });
 
   it("judges a volume with a table prefix", () => {

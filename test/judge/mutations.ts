@@ -102,7 +102,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "the secret key was removed",
     code: "setting-secret-removed",
-    fsck: "refuses",
+    fsck: "misses",
     sql: [`UPDATE jfs_setting SET value = json_set(value, '$.SecretKey', 'removed')`],
   },
   {
