@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
 import {
   closeSync,
   ftruncateSync,
@@ -34,6 +33,12 @@ const SPARSE_BYTES = 2 ** 40;
 const inodeOf = (name: string): string => `(SELECT inode FROM jfs_edge WHERE name = CAST('${name}' AS BLOB))`;
 const setNode = (name: string, assignment: string): string =>
   `UPDATE jfs_node SET ${assignment} WHERE inode = ${inodeOf(name)}`;
+
+/** As Linux has it: version 2, then tag, permissions and id: owner rw, user 1001 rw, group r, mask rw, others r. */
+const ACL_FOR_USER_1001 = Buffer.from(
+  "02000000 01000600ffffffff 02000600e9030000 04000400ffffffff 10000600ffffffff 20000400ffffffff".replaceAll(" ", ""),
+  "hex",
+);
 
 /** What is changed in the metadata of a copy, and the difference that this must make: path and what. */
 const CHANGES: readonly (readonly [sql: string, path: string, what: string])[] = [
@@ -131,7 +136,6 @@ async function fill(mountpoint: string): Promise<void> {
   linkSync(at("folder/file"), at("hard link"));
   writeFileSync(Buffer.concat([Buffer.from(`${mountpoint}/`), Buffer.from("ff20", "hex")]), "");
   symlinkSync("nowhere", at("target"));
-  execFileSync("mkfifo", [at("fifo")]);
   const sparse = openSync(at("sparse"), "w");
   ftruncateSync(sparse, SPARSE_BYTES);
   writeSync(sparse, "one", 100 * MIB);
@@ -140,7 +144,8 @@ async function fill(mountpoint: string): Promise<void> {
   unlinkSync(at("trashed"));
   const syscalls = openSyscalls();
   await syscalls.setXattr(Buffer.from(at("xattr")), "user.a", Buffer.from("value"));
+  await syscalls.setXattr(Buffer.from(at("acl")), "system.posix_acl_access", ACL_FOR_USER_1001);
   await syscalls.mknod(Buffer.from(at("rdev")), 0o20_600, 1, 2);
+  await syscalls.mknod(Buffer.from(at("fifo")), 0o10_600);
   await syscalls.close();
-  execFileSync("setfacl", ["-m", "u:1001:rw", at("acl")]);
 }

@@ -86,7 +86,7 @@ function readTable(file: SqliteFile, name: string, prefix: string, sql: string):
 }
 
 /** The release line a schema belongs to, told by the columns of its node table. */
-export function lineOf(schema: SqliteSchema): Line {
+function lineOf(schema: SqliteSchema): Line {
   const node = schema.tables.get("node")?.columns;
   if (node?.has("tier_id") === true) {
     return "1.4";
