@@ -2,6 +2,7 @@ import type { ByteWriter } from "../std/byte-writer.ts";
 import type { BytesColumn, Column } from "../model/batch.ts";
 import type { ColumnSchema } from "../model/schema.ts";
 import { pageRecordsMax } from "./limits.ts";
+import { decodeFront, encodeFront } from "./front.ts";
 import { decodeIntegers, encodeIntegers } from "./integers.ts";
 import type { PageCursor } from "./page-cursor.ts";
 import { decodeSlices, encodeSlices } from "./slices.ts";
@@ -134,33 +135,6 @@ function encodeBytes(out: ByteWriter, column: BytesColumn, from: number, to: num
   out.write(arena.subarray(offsets[from], offsets[to]));
 }
 
-/** Shared prefix with the record before, then the rest: sorted names lose half of their bytes before zstd sees them. */
-function encodeFront(out: ByteWriter, column: BytesColumn, from: number, to: number): void {
-  const { offsets, arena } = column;
-  let rest = 0;
-  for (let row = from; row < to; row += 1) {
-    const start = offsets[row];
-    const length = offsets[row + 1] - start;
-    let shared = 0;
-    if (row > from) {
-      const before = offsets[row - 1];
-      const most = Math.min(length, start - before);
-      while (shared < most && arena[start + shared] === arena[before + shared]) shared += 1;
-    }
-    low[row - from] = shared;
-    high[row - from] = length - shared;
-    rest += length - shared;
-  }
-  encodeIntegers(out, low, undefined, to - from);
-  encodeIntegers(out, high, undefined, to - from);
-  let at = out.reserve(rest);
-  const { bytes } = out;
-  for (let row = from; row < to; row += 1) {
-    const end = offsets[row + 1];
-    for (let source = offsets[row] + low[row - from]; source < end; source += 1, at += 1) bytes[at] = arena[source];
-  }
-}
-
 /** Reads one column of `count` records; what `encodeColumn` wrote, or `page-damaged`. Rows of large references go to `large`. */
 export function decodeColumn(
   cursor: PageCursor,
@@ -253,35 +227,4 @@ function decodeLengths(cursor: PageCursor, count: number): Uint32Array {
     offsets[at] = total;
   }
   return offsets;
-}
-
-/** Names grow by what they share: a page of 1 MiB of rows cannot hold more than that, which bounds what a damaged one may ask for. */
-const frontBytesMax = 4 << 20;
-
-function decodeFront(cursor: PageCursor, count: number): BytesColumn {
-  const shared = new Uint32Array(count);
-  decodeIntegers(cursor, shared, undefined, count);
-  const rests = new Uint32Array(count);
-  decodeIntegers(cursor, rests, undefined, count);
-  const offsets = new Uint32Array(count + 1);
-  let total = 0;
-  let rest = 0;
-  for (let row = 0; row < count; row += 1) {
-    if (shared[row] > (row === 0 ? 0 : offsets[row] - offsets[row - 1]))
-      cursor.fail("a name shares more than there is");
-    total += shared[row] + rests[row];
-    rest += rests[row];
-    if (total > frontBytesMax) cursor.fail("its names are too long");
-    offsets[row + 1] = total;
-  }
-  const source = cursor.take(rest);
-  const arena = new Uint8Array(total);
-  let from = 0;
-  for (let row = 0; row < count; row += 1) {
-    let at = offsets[row];
-    const before = row === 0 ? 0 : offsets[row - 1];
-    for (let copied = 0; copied < shared[row]; copied += 1, at += 1) arena[at] = arena[before + copied];
-    for (let copied = 0; copied < rests[row]; copied += 1, at += 1, from += 1) arena[at] = source[from];
-  }
-  return { offsets, arena };
 }

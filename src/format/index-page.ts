@@ -45,7 +45,7 @@ export const indexSchema: TableSchema = {
 const locationBytes = 24;
 
 export function encodeIndexPage(entries: readonly IndexEntry[]): Uint8Array<ArrayBuffer> {
-  return encodePage(indexSchema, indexBatch(entries), 0, entries.length);
+  return encodePage(indexSchema, indexBatch(entries), 0, entries.length).raw;
 }
 
 function indexBatch(entries: readonly IndexEntry[]): ReturnType<typeof batchFromRows> {

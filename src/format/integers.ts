@@ -47,6 +47,7 @@ export function encodeIntegers(out: ByteWriter, low: Uint32Array, high: Uint32Ar
   for (let plane = 0; plane < width; plane += 1) {
     const half = plane < 4 ? low : (high as Uint32Array);
     const shift = (plane & 3) * 8;
+    out.mark(at);
     for (let row = 0; row < count; row += 1) bytes[at + row] = half[row] >>> shift;
     at += count;
   }

@@ -77,11 +77,11 @@ const magic = Buffer.from("CAIRNSN1", "latin1");
 const manifestBytesMax = 64 << 20;
 
 /** magic, header length u32, header JSON, body length u32, body frame length u32, body frame (JSON), SHA-256 of all before. */
-export async function encodeManifest(manifest: Manifest): Promise<Uint8Array> {
+export function encodeManifest(manifest: Manifest): Uint8Array {
   const { format, features, id, kind, volume, time, ...body } = manifest;
   const header = Buffer.from(JSON.stringify({ format, features, id, kind, volume, time }));
   const raw = Buffer.from(JSON.stringify(body));
-  const frame = await encodeFrame(raw);
+  const frame = encodeFrame(raw);
   const lengths = Buffer.alloc(12);
   lengths.writeUInt32LE(header.length, 0);
   lengths.writeUInt32LE(raw.length, 4);
@@ -91,7 +91,7 @@ export async function encodeManifest(manifest: Manifest): Promise<Uint8Array> {
 }
 
 /** Throws `manifest-damaged`, or `format-unknown` with the version or feature that this Cairn does not know. */
-export async function decodeManifest(bytes: Uint8Array, name: string): Promise<Manifest> {
+export function decodeManifest(bytes: Uint8Array, name: string): Manifest {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (buffer.length < magic.length + 12 + 32 || !buffer.subarray(0, magic.length).equals(magic)) {
     throw damaged(name, "it does not begin as a manifest does");
@@ -108,7 +108,7 @@ export async function decodeManifest(bytes: Uint8Array, name: string): Promise<M
   if (frameEnd + 32 !== buffer.length || rawLength === 0 || rawLength > manifestBytesMax)
     throw damaged(name, "its lengths do not add up");
   const frame = buffer.subarray(headerEnd + 8, frameEnd);
-  const body = await decodeFrame(frame, `the manifest of snapshot ${name}`, rawLength);
+  const body = decodeFrame(frame, `the manifest of snapshot ${name}`, rawLength);
   return { ...(parseJson(body, name) as Manifest), ...header };
 }
 

@@ -56,7 +56,7 @@ export function encodePackEnd(entries: readonly PackEntry[], trailerOffset: numb
         entry.rawBytes,
         encodeChain(entry.chain),
       ]);
-    const page = encodePage(trailerSchema, batchFromRows(trailerSchema, 0, rows), 0, rows.length);
+    const page = encodePage(trailerSchema, batchFromRows(trailerSchema, 0, rows), 0, rows.length).raw;
     const length = Buffer.alloc(4);
     length.writeUInt32LE(page.length);
     parts.push(length, page);

@@ -12,6 +12,12 @@ export interface LargeRow {
   row: number;
 }
 
+export interface EncodedPage {
+  raw: Uint8Array<ArrayBuffer>;
+  /** Offsets at which another kind of content begins, for the frame that will hold it. */
+  sections: number[];
+}
+
 export interface DecodedPage {
   batch: Batch;
   large: LargeRow[];
@@ -30,8 +36,8 @@ export function encodePage(
   from: number,
   to: number,
   large?: readonly LargeRow[],
-): Uint8Array<ArrayBuffer> {
-  writer.length = 0;
+): EncodedPage {
+  writer.reset();
   writer.u8(identityVersion);
   writeName(schema.name);
   writer.u32(to - from);
@@ -44,12 +50,13 @@ export function encodePage(
     columnCount += 1;
     writeName(column.name);
     const lengthAt = writer.reserve(4);
+    writer.mark();
     const rows = large === undefined ? none : large.filter((one) => one.column === index).map((one) => one.row);
     encodeColumn(writer, column, data, from, to, baseOf(schema, index, batch.columns), rows);
     writer.patchU32(lengthAt, writer.length - lengthAt - 4);
   });
   writer.bytes[columnCountAt] = columnCount;
-  return writer.finish();
+  return { raw: writer.finish(), sections: writer.marks.slice() };
 }
 
 function writeName(name: string): void {

@@ -1,3 +1,4 @@
+import { releaseBatch } from "../model/batch.ts";
 import type { Batch, BytesColumn } from "../model/batch.ts";
 import { joinPieces } from "../model/batch-pieces.ts";
 import type { Piece } from "../model/batch-pieces.ts";
@@ -25,6 +26,8 @@ export interface RawPage {
   /** The hash of the last record's key: it tells pages of one directory apart, and survives changes inside the page. */
   tail: number;
   raw: Uint8Array<ArrayBuffer>;
+  /** Offsets at which another kind of content begins. */
+  sections: number[];
 }
 
 export interface PagerOutput {
@@ -35,7 +38,7 @@ export interface PagerOutput {
 }
 
 /**
- * Cuts one table's records, pushed in key order in batches of any size, into pages (docs/format.md, "Cuts"). Where the cuts fall
+ * Cuts one table's records, pushed in key order in batches of any size (which stay the caller's), into pages (docs/format.md, "Cuts"). Where the cuts fall
  * depends on the keys and sizes of the records alone. Throws `duplicate-record` or `record-order` when keys do not strictly rise.
  */
 export class Pager {
@@ -92,8 +95,13 @@ export class Pager {
         start = row + 1;
       }
     }
-    if (start < count) this.#pieces.push({ batch, from: start, to: count });
-    this.#last = { batch, from: count - 1, to: count };
+    // Copies, so that the batch is its owner's again when this returns.
+    if (start < count) this.#pieces.push(this.#copy({ batch, from: start, to: count }));
+    this.#last = this.#copy({ batch, from: count - 1, to: count });
+  }
+
+  #copy(piece: Piece): Piece {
+    return { batch: joinPieces(this.#schema, this.#table, [piece]), from: 0, to: piece.to - piece.from };
   }
 
   /** Ends the table's last page. */
@@ -109,6 +117,8 @@ export class Pager {
         ? pieces[0]
         : { batch: joinPieces(this.#schema, this.#table, pieces), from: 0, to: this.#rows };
     this.#emit(records);
+    for (const piece of pieces) if (piece.batch !== batch) releaseBatch(piece.batch);
+    if (records.batch !== batch) releaseBatch(records.batch);
     this.#pieces = [];
     this.#rows = 0;
     this.#bytes = 0;
@@ -120,16 +130,29 @@ export class Pager {
     const { batch, from, to } = records;
     const large: LargeRow[] = [];
     const stored = this.#hasLarge ? this.#takeLargeValues(records, large) : records;
-    const raw = encodePage(schema, stored.batch, stored.from, stored.to, large.length === 0 ? undefined : large);
+    const { raw, sections } = encodePage(
+      schema,
+      stored.batch,
+      stored.from,
+      stored.to,
+      large.length === 0 ? undefined : large,
+    );
     const tail = new Uint32Array(1);
     hashKeys(schema, batch, to - 1, to, tail);
-    const page = { table: this.#table, firstKey: encodeKey(schema, batch, from), count: to - from, tail: tail[0], raw };
+    const page = {
+      table: this.#table,
+      firstKey: encodeKey(schema, batch, from),
+      count: to - from,
+      tail: tail[0],
+      raw,
+      sections,
+    };
     this.#output.page(page, records);
   }
 
   /** A copy of the records with every large value replaced by its reference. */
   #takeLargeValues(records: Piece, large: LargeRow[]): Piece {
-    const copy = joinPieces(this.#schema, this.#table, [records]);
+    const copy = this.#copy(records).batch;
     const columns = copy.columns.map((column, index) => {
       if (column === undefined || !("offsets" in column)) return column;
       const values: Uint8Array[] = [];

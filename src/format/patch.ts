@@ -35,7 +35,7 @@ interface Difference {
 /** The script from one page's records to another's. Both pages hold no large values. */
 export function encodePatchScript(schema: TableSchema, base: Batch, target: Batch): Uint8Array<ArrayBuffer> {
   const difference = findDifference(schema, base, target);
-  writer.length = 0;
+  writer.reset();
   writer.u8(patchVersion);
   writer.u32(base.count);
   writer.u32(target.count);

@@ -1,5 +1,6 @@
 import type { Batch } from "../model/batch.ts";
 import { integersOf } from "../model/batch.ts";
+import { gather } from "../model/gather.ts";
 import type { Piece } from "../model/batch-pieces.ts";
 import type { TableSchema } from "../model/schema.ts";
 
@@ -38,32 +39,20 @@ export function withoutRepeats(batch: Batch, before: Batch | undefined): Batch {
   const inodes = integersOf(batch, 0);
   const parents = integersOf(batch, 1);
   const tails = integersOf(batch, 2);
-  const repeats = new Set<number>();
+  const keep = new Uint32Array(batch.count);
+  let kept = 0;
   for (let row = 0; row < batch.count; row += 1) {
     const previous = row === 0 ? before : batch;
-    if (previous === undefined) continue;
-    const at = row === 0 ? previous.count - 1 : row - 1;
-    if (
+    const at = row === 0 ? (before?.count ?? 0) - 1 : row - 1;
+    const repeats =
+      previous !== undefined &&
       same64(integersOf(previous, 0), at, inodes, row) &&
       same64(integersOf(previous, 1), at, parents, row) &&
-      integersOf(previous, 2)[at] === tails[row]
-    ) {
-      repeats.add(row);
-    }
+      integersOf(previous, 2)[at] === tails[row];
+    keep[kept] = row;
+    if (!repeats) kept += 1;
   }
-  if (repeats.size === 0) return batch;
-  const keep = Array.from({ length: batch.count }, (_, row) => row).filter((row) => !repeats.has(row));
-  const pick64 = (values: Uint32Array): Uint32Array =>
-    Uint32Array.from({ length: keep.length * 2 }, (_, at) => values[2 * keep[at >> 1] + (at & 1)]);
-  return {
-    table: batch.table,
-    count: keep.length,
-    columns: [
-      { values: pick64(inodes) },
-      { values: pick64(parents) },
-      { values: Uint32Array.from(keep, (row) => tails[row]) },
-    ],
-  };
+  return kept === batch.count ? batch : gather(pathSchema, batch, keep, 0, kept);
 }
 
 function same64(a: Uint32Array, rowA: number, b: Uint32Array, rowB: number): boolean {

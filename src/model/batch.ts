@@ -1,3 +1,4 @@
+import { release } from "../std/release.ts";
 import type { ColumnSchema, TableSchema } from "./schema.ts";
 
 export interface IntegerColumn {
@@ -86,6 +87,11 @@ export function transferablesOf(batch: Batch): ArrayBuffer[] {
     }
   }
   return [...buffers];
+}
+
+/** Frees the memory of a batch whose last owner is done with it. */
+export function releaseBatch(batch: Batch): void {
+  for (const buffer of transferablesOf(batch)) release(buffer);
 }
 
 /** One value of a record as plain JavaScript, for small tables, tests and messages. */

@@ -1,5 +1,6 @@
 import type { Clock } from "../std/clock.ts";
 import { isoTime } from "../std/clock.ts";
+import { release } from "../std/release.ts";
 import { mapOrdered } from "../std/map-ordered.ts";
 import { CairnError } from "../model/errors.ts";
 import type { Progress, Source, SourceView } from "../model/ports.ts";
@@ -126,7 +127,10 @@ async function store(line: OpenPageLine, writer: SnapshotWriter): Promise<TableM
   for await (const { event, prepared } of mapOrdered(line.events(), pagesAtOnce, prepare)) {
     if (event.type === "table") extremes[event.table] = event.extremes;
     else if (event.type === "large") await writer.addLarge(event.value);
-    else await writer.add(event.page.table, prepared as PreparedPage);
+    else {
+      await writer.add(event.page.table, prepared as PreparedPage);
+      release(event.page.raw.buffer);
+    }
   }
   return extremes;
 }

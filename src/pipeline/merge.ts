@@ -1,3 +1,4 @@
+import { releaseBatch } from "../model/batch.ts";
 import type { Batch } from "../model/batch.ts";
 import { pickRows } from "../model/pick-rows.ts";
 import type { TableSchema } from "../model/schema.ts";
@@ -48,6 +49,7 @@ export function mergeRuns(
     const ended = rows[run] === blocks[run].count;
     if (ended || picked === blockRecords) flush();
     if (ended) {
+      releaseBatch(blocks[run]);
       const block = runs[run].read();
       rows[run] = 0;
       if (block !== undefined) blocks[run] = block;

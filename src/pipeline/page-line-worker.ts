@@ -1,5 +1,6 @@
 import { parentPort, workerData } from "node:worker_threads";
 import type { MessagePort } from "node:worker_threads";
+import { releaseBatch } from "../model/batch.ts";
 import type { Batch } from "../model/batch.ts";
 import { CairnError, messageOf } from "../model/errors.ts";
 import type { RawPage } from "../format/pager.ts";
@@ -69,6 +70,7 @@ function runWorker(port: MessagePort, data: PageWorkerData): void {
     try {
       if ("batch" in input) {
         line.push(input.batch);
+        releaseBatch(input.batch);
         send();
         port.postMessage({ taken: true } satisfies PageWorkerOutput);
       } else {

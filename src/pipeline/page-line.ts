@@ -1,4 +1,6 @@
+import { releaseBatch } from "../model/batch.ts";
 import type { Batch } from "../model/batch.ts";
+import { gather } from "../model/gather.ts";
 import type { Piece } from "../model/batch-pieces.ts";
 import { columnIndex } from "../model/schema.ts";
 import type { Kind } from "../model/schema.ts";
@@ -55,6 +57,7 @@ export class PageLine implements Disposable {
     }
   }
 
+  /** Takes a batch's records; the batch stays the caller's. */
   push(batch: Batch): void {
     const { table } = batch;
     const schema = this.#options.kind.tables[table];
@@ -79,7 +82,7 @@ export class PageLine implements Disposable {
     let before: Batch | undefined;
     paths.drain((batch) => {
       pager.push(withoutRepeats(batch, before));
-      before = batch;
+      before = gather(pathSchema, batch, undefined, batch.count - 1, batch.count);
     });
     pager.finish();
     this.#output.tableEnd(table, {});
@@ -110,7 +113,9 @@ export class PageLine implements Disposable {
         output.page(page);
         extremes.add(records);
         if (paths === undefined) return;
-        paths.append(pathRecords(records, parent, inode, page.tail));
+        const path = pathRecords(records, parent, inode, page.tail);
+        paths.append(path);
+        releaseBatch(path);
         this.#keepBudget();
       },
       large: (value) => output.large(value),

@@ -1,4 +1,5 @@
 import type { Batch, BytesColumn, Column, IntegerColumn } from "../model/batch.ts";
+import { release } from "../std/release.ts";
 import type { TableSchema } from "../model/schema.ts";
 
 interface Store {
@@ -53,6 +54,7 @@ export class RunBuffer {
     if (end + added > store.arena.length) {
       const grown = new Uint8Array(Math.max(end + added, store.arena.length * 2));
       grown.set(store.arena.subarray(0, end));
+      release(store.arena.buffer);
       store.arena = grown;
     }
     store.arena.set(arena.subarray(offsets[0], offsets[count]), end);
@@ -68,6 +70,7 @@ export class RunBuffer {
       const { type } = this.#schema.columns[index];
       const grown = new Uint32Array(capacity * (type === "u32" || type === "bytes" ? 1 : 2) + 1);
       grown.set(store.values);
+      release(store.values.buffer);
       store.values = grown;
     });
     this.#capacity = capacity;
@@ -80,6 +83,17 @@ export class RunBuffer {
       return store.arena === undefined ? { values: store.values } : { offsets: store.values, arena: store.arena };
     });
     return { table: this.#table, count: this.count, columns };
+  }
+
+  /** Frees the memory; the buffer is empty and done. */
+  release(): void {
+    for (const store of this.#stores) {
+      if (store === undefined) continue;
+      release(store.values.buffer);
+      if (store.arena !== undefined) release(store.arena.buffer);
+    }
+    this.#stores.fill(undefined);
+    this.count = 0;
   }
 
   /** Bytes that the buffer holds. */

@@ -1,3 +1,4 @@
+import { releaseBatch } from "../model/batch.ts";
 import type { Batch } from "../model/batch.ts";
 import { gather } from "../model/gather.ts";
 import type { TableSchema } from "../model/schema.ts";
@@ -39,16 +40,24 @@ export class TableSorter implements Disposable {
     const run = new RunFile(this.#schema, this.#table, this.#folder);
     this.#runs.push(run);
     const blocks = this.#sortedBlocks();
-    for (let block = blocks.read(); block !== undefined; block = blocks.read()) run.write(block);
+    for (let block = blocks.read(); block !== undefined; block = blocks.read()) {
+      run.write(block);
+      releaseBatch(block);
+    }
+    this.#buffer.release();
     this.#buffer = new RunBuffer(this.#schema, this.#table);
   }
 
-  /** Hands over all records in key order, and ends the sorter. */
+  /** Hands over all records in key order, in batches that are valid during the call, and ends the sorter. */
   drain(push: (batch: Batch) => void): void {
     const blocks = this.#sortedBlocks();
+    const pushAndRelease = (block: Batch): void => {
+      push(block);
+      releaseBatch(block);
+    };
     if (this.#runs.length === 0) {
-      for (let block = blocks.read(); block !== undefined; block = blocks.read()) push(block);
-    } else mergeRuns(this.#schema, this.#table, [...this.#runs, blocks], push);
+      for (let block = blocks.read(); block !== undefined; block = blocks.read()) pushAndRelease(block);
+    } else mergeRuns(this.#schema, this.#table, [...this.#runs, blocks], pushAndRelease);
     this[Symbol.dispose]();
   }
 
@@ -69,6 +78,7 @@ export class TableSorter implements Disposable {
 
   [Symbol.dispose](): void {
     for (const run of this.#runs.splice(0)) run.close();
+    this.#buffer.release();
     this.#buffer = new RunBuffer(this.#schema, this.#table);
   }
 }

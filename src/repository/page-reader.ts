@@ -31,7 +31,7 @@ export class PageReader {
   async readWhole(entry: IndexEntry): Promise<Uint8Array> {
     const frame = await this.fetch(entry.location);
     if (isPatch(frame)) throw damaged(entry, "it is a patch where the index names a whole page");
-    const raw = await decodeFrame(frame, `the page at ${place(entry.location)}`);
+    const raw = decodeFrame(frame, `the page at ${place(entry.location)}`);
     this.#check(entry, raw);
     return raw;
   }
@@ -44,11 +44,11 @@ export class PageReader {
     for (let at = frames.length - 1; at >= 0; at -= 1) {
       if (isPatch(frames[at]) !== at < frames.length - 1)
         throw damaged(entry, "the index and the pack disagree on its base");
-      const bytes = await decodeFrame(frames[at], `the page at ${place(locations[at])}`);
+      const bytes = decodeFrame(frames[at], `the page at ${place(locations[at])}`);
       batch = batch === undefined ? decodePage(schema, 0, bytes).batch : applyPatchScript(schema, batch, bytes);
     }
     const whole = batch as Batch;
-    const raw = encodePage(schema, whole, 0, whole.count);
+    const { raw } = encodePage(schema, whole, 0, whole.count);
     this.#check(entry, raw);
     return { raw, batch: whole };
   }

@@ -121,7 +121,7 @@ export class SnapshotWriter {
   /** Finds out how to store a page: may run for several pages at once. */
   prepare(page: RawPage): Promise<PreparedPage> {
     const schema = this.#schema(page.table);
-    return this.#prepare(page.raw, page, this.#parent?.index(schema.name), 0, schema);
+    return this.#prepare(page.raw, page, this.#parent?.index(schema.name), 0, schema, page.sections);
   }
 
   #schema(table: number): TableSchema {
@@ -134,6 +134,7 @@ export class SnapshotWriter {
     parentIndex: IndexReader | undefined,
     level: number,
     schema: TableSchema | undefined,
+    sections: readonly number[] = [],
   ): Promise<PreparedPage> {
     const id = createHash("sha256").update(raw).digest("hex");
     const page = { firstKey: facts.firstKey, count: facts.count, tail: facts.tail, rawBytes: raw.length };
@@ -144,7 +145,7 @@ export class SnapshotWriter {
         return { page, id, stored: { location: candidate.location, chain: candidate.chain } };
       }
     }
-    return { page, id, stored: await this.#encode(raw, base, schema) };
+    return { page, id, stored: await this.#encode(raw, base, schema, sections) };
   }
 
   #restsOnDoomed({ location, chain }: { location: FrameLocation; chain: readonly FrameLocation[] }): boolean {
@@ -159,11 +160,12 @@ export class SnapshotWriter {
     raw: Uint8Array,
     base: IndexEntry | undefined,
     schema: TableSchema | undefined,
+    sections: readonly number[],
   ): Promise<{ frame: Uint8Array; chain: FrameLocation[] }> {
     const patch = base === undefined || schema === undefined ? undefined : await this.#encodePatch(raw, base, schema);
     if (patch !== undefined) return patch;
-    const frame = await encodeFrame(raw);
-    requireSame(await decodeFrame(frame, "a page that was just encoded"), raw);
+    const frame = encodeFrame(raw, sections);
+    requireSame(decodeFrame(frame, "a page that was just encoded"), raw);
     return { frame, chain: [] };
   }
 
@@ -179,11 +181,11 @@ export class SnapshotWriter {
     const after = decodePage(schema, 0, raw);
     if (before.large.length > 0 || after.large.length > 0) return undefined;
     const script = encodePatchScript(schema, before.batch, after.batch);
-    const frame = await encodePatchFrame(script);
+    const frame = encodePatchFrame(script);
     const whole = base.chain.at(-1) ?? base.location;
     if (frame.length > whole.length * patchPartMax) return undefined;
-    const patched = applyPatchScript(schema, before.batch, await decodeFrame(frame, "a patch that was just encoded"));
-    requireSame(encodePage(schema, patched, 0, patched.count), raw);
+    const patched = applyPatchScript(schema, before.batch, decodeFrame(frame, "a patch that was just encoded"));
+    requireSame(encodePage(schema, patched, 0, patched.count).raw, raw);
     return { frame, chain: [base.location, ...base.chain] };
   }
 
@@ -270,7 +272,7 @@ export class SnapshotWriter {
     };
     const object = snapshotName(this.#volume, timeMs, id);
     await this.#checkDoomedAgain();
-    await this.#repository.store.put(object, await encodeManifest(manifest));
+    await this.#repository.store.put(object, encodeManifest(manifest));
     return { manifest, object };
   }
 
@@ -328,7 +330,7 @@ export class SnapshotWriter {
         if (!this.#restsOnDoomed(entry)) continue;
         const isLarge = entries === this.#large;
         const raw = isLarge ? await this.#reader.readWhole(entry) : await this.#reader.read(entry, this.#schema(table));
-        const stored = await this.#encode(raw, undefined, undefined);
+        const stored = await this.#encode(raw, undefined, undefined, []);
         const page = { firstKey: entry.firstKey, count: entry.records, tail: entry.tail, rawBytes: entry.rawBytes };
         entries[at] = await this.#store({ page, id: entry.id, stored });
       }

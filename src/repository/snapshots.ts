@@ -39,7 +39,7 @@ export async function readManifest(repository: Repository, name: SnapshotName): 
       exit: "notFound",
     });
   }
-  const manifest = await decodeManifest(bytes, name.id);
+  const manifest = decodeManifest(bytes, name.id);
   if (manifest.id !== name.id || volumeFolder(manifest.volume) !== name.volume) {
     throw new CairnError("manifest-damaged", `the object ${name.object} holds the manifest of another snapshot`, {
       exit: "repositoryDamaged",

@@ -2,6 +2,8 @@
 export class ByteWriter {
   bytes: Uint8Array;
   length = 0;
+  /** Places where another kind of content begins: a compressor does better when it starts anew there. */
+  readonly marks: number[] = [];
 
   constructor(capacity = 65_536) {
     this.bytes = new Uint8Array(capacity);
@@ -18,6 +20,17 @@ export class ByteWriter {
     }
     this.length = end;
     return start;
+  }
+
+  /** Empties the buffer, keeping its memory. */
+  reset(): void {
+    this.length = 0;
+    this.marks.length = 0;
+  }
+
+  /** Notes a place in `marks`. */
+  mark(at = this.length): void {
+    this.marks.push(at);
   }
 
   u8(value: number): void {
