@@ -11,4 +11,6 @@ export interface RestoreChange {
   apply(batches: AsyncIterable<Batch>): AsyncIterable<Batch>;
   /** Records changed so far: final when the stream has ended. */
   changedRecords(): number;
+  /** Lets go of what it keeps for `apply`; the restore calls it when it ends, however it ends. */
+  [Symbol.dispose]?(): void;
 }

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Batch } from "../model/batch.ts";
+import { joinPieces } from "../model/batch-pieces.ts";
 import { CairnError } from "../model/errors.ts";
 import type { Progress, SourceView, Target } from "../model/ports.ts";
 import type { TableSchema } from "../model/schema.ts";
@@ -11,7 +12,8 @@ import { openPageLine } from "../pipeline/open-page-line.ts";
 import { readTable } from "../repository/snapshot.ts";
 import type { Snapshot } from "../repository/snapshot.ts";
 import { feed } from "./backup.ts";
-import { nameDifferences } from "./name-differences.ts";
+import { PageDifferences } from "./name-differences.ts";
+import type { PageMark } from "./name-differences.ts";
 import type { RestoreChange } from "./restore-change.ts";
 import { sorterMemory, sourceMemory } from "./memory.ts";
 
@@ -48,6 +50,8 @@ export async function restore(options: RestoreOptions): Promise<RestoreResult> {
   const { snapshot, target, changes, progress } = options;
   const { manifest, kind } = snapshot;
   const began = performance.now();
+  using held = new DisposableStack();
+  for (const change of changes) held.defer(() => change[Symbol.dispose]?.());
   const plan = {
     kind,
     volumeId: manifest.volume,
@@ -71,6 +75,7 @@ export async function restore(options: RestoreOptions): Promise<RestoreResult> {
   });
   const total = manifest.tables.reduce((sum, table) => sum + table.records, 0);
   const expected: TableIdentity[] = [];
+  const changedPages = new Map<number, readonly PageMark[]>();
   const records: Record<string, number> = {};
   let done = 0;
   for (const [table, schema] of kind.tables.entries()) {
@@ -81,14 +86,16 @@ export async function restore(options: RestoreOptions): Promise<RestoreResult> {
     const changed = own.length === 0 ? undefined : new TableIdentifier(schema, table);
     for await (const batch of batches) {
       signal.throwIfAborted();
-      changed?.pager.push(batch);
+      changed?.push(batch);
       done += batch.count;
       records[schema.name] = (records[schema.name] ?? 0) + batch.count;
       await writer.write(batch);
       progress.report({ phase: "write", done, total, unit: "records" });
     }
-    if (changed !== undefined) expected.push(changed.finish());
-    else if (stored !== undefined) expected.push({ name: schema.name, records: stored.records, hash: stored.hash });
+    if (changed !== undefined) {
+      expected.push(changed.finish());
+      changedPages.set(table, changed.pages);
+    } else if (stored !== undefined) expected.push({ name: schema.name, records: stored.records, hash: stored.hash });
     if (changed === undefined && (stored?.records ?? 0) !== (records[schema.name] ?? 0)) {
       throw new CairnError(
         "snapshot-damaged",
@@ -106,7 +113,7 @@ export async function restore(options: RestoreOptions): Promise<RestoreResult> {
   const expectedRoot = computeRoot(kind, expected);
   {
     await using view = await writer.readBack();
-    await prove(options, view, expectedRoot, expected, total);
+    await prove(options, view, expectedRoot, { tables: expected, changedPages, records: total });
   }
   const proven = performance.now();
   signal.throwIfAborted();
@@ -114,7 +121,11 @@ export async function restore(options: RestoreOptions): Promise<RestoreResult> {
   return {
     root: manifest.root,
     restoredRoot: expectedRoot,
-    changes: changes.map(({ name, description, changedRecords }) => ({ name, description, records: changedRecords() })),
+    changes: changes.map((change) => ({
+      name: change.name,
+      description: change.description,
+      records: change.changedRecords(),
+    })),
     records,
     seconds: {
       write: (written - began) / 1000,
@@ -127,20 +138,28 @@ export async function restore(options: RestoreOptions): Promise<RestoreResult> {
 /** Pages a changed table's records as they pass, for its expected hash. */
 class TableIdentifier {
   readonly #hasher = new TableHasher();
-  readonly #name: string;
-  readonly pager: Pager;
+  readonly #schema: TableSchema;
+  readonly #table: number;
+  readonly #pager: Pager;
+  readonly pages: PageMark[] = [];
 
   constructor(schema: TableSchema, table: number) {
-    this.#name = schema.name;
-    this.pager = new Pager(schema, table, {
-      page: (page) => addPage(this.#hasher, page),
+    this.#schema = schema;
+    this.#table = table;
+    this.#pager = new Pager(schema, table, {
+      page: (page) => this.pages.push({ firstKey: page.firstKey, id: addPage(this.#hasher, page) }),
       large: () => undefined,
     });
   }
 
+  /** Takes a copy: a target owns the batches that it is given, and moves them to its thread before the pager is done with them. */
+  push(batch: Batch): void {
+    this.#pager.push(joinPieces(this.#schema, this.#table, [{ batch, from: 0, to: batch.count }]));
+  }
+
   finish(): TableIdentity {
-    this.pager.finish();
-    return { name: this.#name, records: this.#hasher.records, hash: this.#hasher.finish() };
+    this.#pager.finish();
+    return { name: this.#schema.name, records: this.#hasher.records, hash: this.#hasher.finish() };
   }
 }
 
@@ -150,15 +169,18 @@ function addPage(hasher: TableHasher, page: RawPage): string {
   return hash.toString("hex");
 }
 
-/** Pages of the target that differ from the snapshot's, kept to name records by. */
-const suspectsMax = 8;
+interface Expected {
+  tables: readonly TableIdentity[];
+  /** The pages of tables that are not the snapshot's, by position. */
+  changedPages: ReadonlyMap<number, readonly PageMark[]>;
+  records: number;
+}
 
 async function prove(
   options: RestoreOptions,
   view: SourceView,
   expectedRoot: string,
-  expected: readonly TableIdentity[],
-  total: number,
+  expected: Expected,
 ): Promise<void> {
   const { snapshot, progress, memoryBytes, temporaryFolder } = options;
   const { kind } = snapshot;
@@ -167,16 +189,15 @@ async function prove(
   const { sortedTables } = view;
   const lineOptions = { kind, sortedTables, memoryBytes: sorterMemory(memoryBytes), temporaryFolder, pathIndex: false };
   await using line = openPageLine(lineOptions, signal);
-  const feeding = feed(view, line, (done) => progress.report({ phase: "prove", done, total, unit: "records" }));
+  const feeding = feed(view, line, (done) =>
+    progress.report({ phase: "prove", done, total: expected.records, unit: "records" }),
+  );
   feeding.catch((error: unknown) => inner.abort(error));
   const hashers = kind.tables.map(() => new TableHasher());
-  const suspects: RawPage[] = [];
+  const differences = new PageDifferences(snapshot, expected.changedPages);
   for await (const event of line.events()) {
     if (event.type !== "page") continue;
-    const id = addPage(hashers[event.page.table], event.page);
-    if (suspects.length >= suspectsMax) continue;
-    const entry = await snapshot.index(kind.tables[event.page.table].name).find(event.page.firstKey);
-    if (entry?.id !== id) suspects.push(event.page);
+    await differences.see(event.page, addPage(hashers[event.page.table], event.page));
   }
   await feeding;
   await view.summary();
@@ -188,13 +209,10 @@ async function prove(
   const root = computeRoot(kind, identities);
   if (root === expectedRoot) return;
   const wrong = identities.filter((one) => {
-    const other = expected.find((candidate) => candidate.name === one.name);
+    const other = expected.tables.find((candidate) => candidate.name === one.name);
     return one.records !== (other?.records ?? 0) || (one.records > 0 && one.hash !== other?.hash);
   });
-  const names = await nameDifferences(
-    snapshot,
-    suspects.filter((page) => wrong.some(({ name }) => kind.tables[page.table].name === name)),
-  );
+  const names = await differences.names(wrong.map(({ name }) => kind.tables.findIndex((table) => table.name === name)));
   throw new CairnError(
     "proof-failed",
     `what was read back from ${options.target.location} is not what the snapshot holds: root ${root} instead of ${expectedRoot}; ` +
