@@ -1,4 +1,5 @@
 import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib";
+import { releaseBytes } from "../std/release.ts";
 import { CairnError, messageOf } from "../model/errors.ts";
 
 /*
@@ -31,23 +32,29 @@ export function encodeFrame(raw: Uint8Array, sections: readonly number[] = []): 
     parts.push(compress(raw.subarray(from, to)));
     from = to;
   }
-  const payload = Buffer.concat(parts);
-  return payload.length < raw.length ? withHeader(codecs.zstd, payload) : withHeader(codecs.raw, raw);
+  return parts.reduce((sum, part) => sum + part.length, 0) < raw.length
+    ? withHeader(codecs.zstd, parts)
+    : withHeader(codecs.raw, [raw.slice()]);
 }
 
 /** A frame of a patch script (`patch.ts`): its page is made from another one's records. */
 export function encodePatchFrame(script: Uint8Array): Uint8Array {
-  return withHeader(codecs.patch, compress(script));
+  return withHeader(codecs.patch, [compress(script)]);
 }
 
 function compress(bytes: Uint8Array): Uint8Array {
   return zstdCompressSync(bytes, { params: { [constants.ZSTD_c_compressionLevel]: level } });
 }
 
-function withHeader(codec: number, payload: Uint8Array): Uint8Array {
-  const frame = new Uint8Array(frameHeaderBytes + payload.length);
+function withHeader(codec: number, parts: readonly Uint8Array[]): Uint8Array {
+  const frame = new Uint8Array(frameHeaderBytes + parts.reduce((sum, part) => sum + part.length, 0));
   frame[0] = codec;
-  frame.set(payload, frameHeaderBytes);
+  let at = frameHeaderBytes;
+  for (const part of parts) {
+    frame.set(part, at);
+    at += part.length;
+    releaseBytes(part);
+  }
   return frame;
 }
 

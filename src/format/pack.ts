@@ -19,7 +19,7 @@ export const packFooterBytes = 4 + 4 + 32 + endMagic.length;
 export const packBytesMax = 64 << 20;
 
 export function packHeader(): Uint8Array {
-  return magic;
+  return Uint8Array.from(magic);
 }
 
 /** What the trailer says of one frame. */

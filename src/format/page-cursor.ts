@@ -7,7 +7,8 @@ export class PageCursor {
   at = 0;
 
   constructor(bytes: Uint8Array, what: string) {
-    this.bytes = bytes;
+    // Not a Buffer: its slice() would be a view.
+    this.bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.what = what;
   }
 

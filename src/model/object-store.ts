@@ -7,6 +7,7 @@ export interface ObjectStore {
   readonly location: string;
   /**
    * Writes a new object, durable and whole when it resolves; never seen in part by a reader.
+   * A chunk of a stream is the store's only until it asks for the next one.
    * Throws `object-exists` when the name is taken, and leaves that object as it is.
    */
   put(name: string, content: Uint8Array | AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<void>;

@@ -23,7 +23,11 @@ export function openPageLine(options: PageLineOptions, signal: AbortSignal): Ope
   const counter = new Int32Array(underWay);
   const { kind, sortedTables, memoryBytes, temporaryFolder, pathIndex } = options;
   const data: PageWorkerData = { kind, sortedTables, memoryBytes, temporaryFolder, pathIndex, underWay };
-  const worker = new Worker(new URL("./page-line-worker.ts", import.meta.url), { workerData: data });
+  const worker = new Worker(new URL("./page-line-worker.ts", import.meta.url), {
+    workerData: data,
+    // Batches and pages are buffers outside the heap; what is on it is small and short-lived.
+    resourceLimits: { maxYoungGenerationSizeMb: 8 },
+  });
   const groups: PageEvent[][] = [];
   let untaken = 0;
   let finished = false;

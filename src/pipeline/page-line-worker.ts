@@ -30,7 +30,7 @@ export type PageWorkerOutput =
   | { finished: true }
   | { error: { code: string; message: string; unharmed?: string; next?: string } };
 
-const underWayMaxKib = 24 * 1024;
+const underWayMaxKib = 8 * 1024;
 const groupBytes = 1 << 20;
 
 function runWorker(port: MessagePort, data: PageWorkerData): void {

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import type { Hash } from "node:crypto";
 import { ByteQueue } from "../std/byte-queue.ts";
 import type { Clock } from "../std/clock.ts";
+import { releaseBytes } from "../std/release.ts";
 import { CairnError } from "../model/errors.ts";
 import type { ObjectStore } from "../model/object-store.ts";
 import { encodePackEnd, packBytesMax, packHeader } from "../format/pack.ts";
@@ -19,9 +20,9 @@ interface OpenPack {
 }
 
 /** Bytes that may wait for the store. */
-const queueBytes = 4 << 20;
+const queueBytes = 2 << 20;
 /** Read back in parts of this size. */
-const readBackBytes = 4 << 20;
+const readBackBytes = 1 << 20;
 /** Kept free in a pack for its trailer: 100 bytes a frame are ample. */
 const trailerBytesPerFrame = 100;
 
@@ -59,7 +60,7 @@ export class PackWriter {
   async #begin(): Promise<OpenPack> {
     const id = newPackId(this.#clock.now());
     const queue = new ByteQueue(queueBytes);
-    const written = this.#store.put(packName(this.#volume, id), queue);
+    const written = this.#store.put(packName(this.#volume, id), releaseBehind(queue));
     written.catch((error: unknown) => queue.fail(error));
     const pack: OpenPack = { id, queue, written, hash: createHash("sha256"), bytes: 0, entries: [] };
     this.#open = pack;
@@ -90,7 +91,9 @@ export class PackWriter {
     const hash = createHash("sha256");
     for (let offset = 0; offset < pack.bytes; offset += readBackBytes) {
       const length = Math.min(readBackBytes, pack.bytes - offset);
-      hash.update((await this.#store.get(packName(this.#volume, pack.id), { offset, length })) ?? new Uint8Array(0));
+      const bytes = (await this.#store.get(packName(this.#volume, pack.id), { offset, length })) ?? new Uint8Array(0);
+      hash.update(bytes);
+      releaseBytes(bytes);
     }
     if (!hash.digest().equals(pack.hash.digest())) {
       throw new CairnError("read-back-failed", `pack ${pack.id} reads back differently from what was written`, {
@@ -108,5 +111,13 @@ export class PackWriter {
     this.#open = undefined;
     pack?.queue.fail(reason);
     await pack?.written.catch(() => undefined);
+  }
+}
+
+/** Frees each chunk when its reader comes for the next one: the frames of a large backup would otherwise wait for the collector. */
+async function* releaseBehind(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const chunk of chunks) {
+    yield chunk;
+    releaseBytes(chunk);
   }
 }

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { CairnError } from "../model/errors.ts";
+import { releaseBytes } from "../std/release.ts";
 import type { Batch } from "../model/batch.ts";
 import type { ObjectStore } from "../model/object-store.ts";
 import type { TableSchema } from "../model/schema.ts";
@@ -32,6 +33,7 @@ export class PageReader {
     const frame = await this.fetch(entry.location);
     if (isPatch(frame)) throw damaged(entry, "it is a patch where the index names a whole page");
     const raw = decodeFrame(frame, `the page at ${place(entry.location)}`);
+    if (raw.buffer !== frame.buffer) releaseBytes(frame);
     this.#check(entry, raw);
     return raw;
   }

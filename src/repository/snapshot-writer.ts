@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Clock } from "../std/clock.ts";
+import { releaseBytes } from "../std/release.ts";
 import { CairnError } from "../model/errors.ts";
 import type { Kind, TableSchema } from "../model/schema.ts";
 import { decodeFrame, encodeFrame, encodePatchFrame } from "../format/frame.ts";
@@ -165,7 +166,9 @@ export class SnapshotWriter {
     const patch = base === undefined || schema === undefined ? undefined : await this.#encodePatch(raw, base, schema);
     if (patch !== undefined) return patch;
     const frame = encodeFrame(raw, sections);
-    requireSame(decodeFrame(frame, "a page that was just encoded"), raw);
+    const decoded = decodeFrame(frame, "a page that was just encoded");
+    requireSame(decoded, raw);
+    releaseBytes(decoded);
     return { frame, chain: [] };
   }
 

@@ -2,6 +2,7 @@ import type { Batch, BytesColumn, Column } from "../model/batch.ts";
 import { bytesAt } from "../model/batch.ts";
 import { CairnError } from "../model/errors.ts";
 import type { Kind, TableSchema } from "../model/schema.ts";
+import { releaseBytes } from "../std/release.ts";
 import { mapOrdered } from "../std/map-ordered.ts";
 import { createHash } from "node:crypto";
 import type { IndexEntry } from "../format/index-page.ts";
@@ -73,7 +74,9 @@ export async function readPage(snapshot: Snapshot, name: string, entry: IndexEnt
   const { schema, table } = tableOf(snapshot.kind, name);
   // A page that is patched holds no large values.
   if (entry.chain.length > 0) return { ...(await snapshot.reader.readPatched(entry, schema)).batch, table };
-  const { batch, large } = decodePage(schema, table, await snapshot.reader.readWhole(entry));
+  const raw = await snapshot.reader.readWhole(entry);
+  const { batch, large } = decodePage(schema, table, raw);
+  releaseBytes(raw);
   return large.length === 0 ? batch : withLargeValues(snapshot, batch, large);
 }
 

@@ -5,3 +5,8 @@
 export function release(buffer: ArrayBufferLike): void {
   if (buffer instanceof ArrayBuffer && !buffer.detached && buffer.byteLength > 0) buffer.transfer(0);
 }
+
+/** The same for bytes that may be a view: only where they are all of their buffer, for node's small ones share a pool. */
+export function releaseBytes(bytes: Uint8Array): void {
+  if (bytes.byteLength === bytes.buffer.byteLength) release(bytes.buffer);
+}

@@ -9,7 +9,7 @@ export class MemoryStore implements ObjectStore {
   async put(name: string, content: Uint8Array | AsyncIterable<Uint8Array>): Promise<void> {
     const chunks: Uint8Array[] = [];
     if (content instanceof Uint8Array) chunks.push(content);
-    else for await (const chunk of content) chunks.push(chunk);
+    else for await (const chunk of content) chunks.push(chunk.slice());
     if (this.objects.has(name)) throw new CairnError("object-exists", `object ${name} exists already in memory`);
     this.objects.set(name, new Uint8Array(Buffer.concat(chunks)));
   }
