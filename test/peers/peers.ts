@@ -97,8 +97,12 @@ function moduleFolder(name: PeerName): string {
 
 function moduleHash(name: PeerName): string {
   const hash = createHash("sha256").update(`${process.platform}-${process.arch} ${buildTags}\n`);
-  for (const file of readdirSync(moduleFolder(name)).toSorted()) {
-    hash.update(`${file}\0`).update(readFileSync(join(moduleFolder(name), file)));
+  const folders = [moduleFolder(name)];
+  // What the two older programs share.
+  if (name.startsWith("juicefs-meta-")) folders.push(join(import.meta.dirname, "juicefs-meta-volume"));
+  for (const folder of folders) {
+    for (const file of readdirSync(folder).toSorted())
+      hash.update(`${file}\0`).update(readFileSync(join(folder, file)));
   }
   return hash.digest("hex").slice(0, 16);
 }

@@ -52,12 +52,23 @@ export interface MountedVolume {
 }
 
 const liveMounts = new Set<{ pid: number; mountpoint: string }>();
-process.once("exit", () => {
+
+function endLiveMounts(): void {
   for (const { pid, mountpoint } of liveMounts) {
     killGroup(pid);
     spawnSync("umount", ["--lazy", mountpoint], { stdio: "ignore" });
   }
-});
+  liveMounts.clear();
+}
+
+// A mount outlives the process that forgot it, and then whoever clears the temporary folder clears the volume.
+process.once("exit", endLiveMounts);
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  process.once(signal, () => {
+    endLiveMounts();
+    process.kill(process.pid, signal);
+  });
+}
 
 /** Mounts a volume as a child process in the foreground and returns once its root answers. Needs root. */
 export async function mountVolume(
@@ -84,7 +95,8 @@ export async function mountVolume(
     `--heartbeat=${options.heartbeatSeconds ?? 12}s`,
     "--enable-xattr",
     "--enable-ioctl",
-    ...(options.readOnly === true ? ["--read-only"] : []),
+    // Not listed where only reading is meant: a walk that reads every file would wait in .accesslog for ever.
+    ...(options.readOnly === true ? ["--read-only", "--hide-internal"] : []),
     ...(options.noBackgroundJobs === true ? ["--no-bgjob"] : []),
     ...(options.extra ?? []),
     metaUrl,

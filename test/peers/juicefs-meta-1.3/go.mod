@@ -4,6 +4,8 @@ go 1.25.0
 
 require github.com/juicedata/juicefs v1.3.1
 
+require cairn.test/peers/juicefs-meta-volume v0.0.0
+
 require (
 	filippo.io/edwards25519 v1.1.0 // indirect
 	github.com/VividCortex/ewma v1.2.0 // indirect
@@ -90,6 +92,8 @@ require (
 	xorm.io/builder v0.3.7 // indirect
 	xorm.io/xorm v1.0.7 // indirect
 )
+
+replace cairn.test/peers/juicefs-meta-volume => ../juicefs-meta-volume
 
 // The replace directives of juicefs v1.4.1: those that v1.3.1 names itself cannot all be downloaded.
 replace (
