@@ -6,6 +6,7 @@ import { CairnError, messageOf } from "../../model/errors.ts";
 import type { ObjectStore } from "../../model/object-store.ts";
 import { nodeFileOperations, openFlags } from "./file-operations.ts";
 import type { FileOperations } from "./file-operations.ts";
+import { checkObjectName, checkObjectPrefix } from "./object-name.ts";
 
 /** Unfinished files begin with a dot, so that no list shows them. */
 const temporaryPrefix = ".tmp-";
@@ -18,7 +19,7 @@ export class FolderStore implements ObjectStore {
   readonly location: string;
   readonly #files: FileOperations;
   /** Open files of objects, least recently used first: a restore reads one pack a thousand times. */
-  readonly #readers = new Map<string, Promise<FileHandle | undefined>>();
+  readonly #readers = new Map<string, Reader>();
 
   constructor(folder: string, files: FileOperations = nodeFileOperations) {
     this.location = folder;
@@ -93,46 +94,44 @@ export class FolderStore implements ObjectStore {
   }
 
   async get(name: string, range?: { offset: number; length: number }): Promise<Uint8Array | undefined> {
+    const reader = this.#reader(name);
+    reader.reads += 1;
     try {
-      const file = await this.#reader(name);
-      if (file === undefined) return undefined;
-      const offset = range?.offset ?? 0;
-      const length = range?.length ?? (await file.stat()).size;
-      const bytes = new Uint8Array(length);
-      let at = 0;
-      while (at < length) {
-        const { bytesRead } = await file.read(bytes, at, length - at, offset + at);
-        if (bytesRead === 0) break;
-        at += bytesRead;
-      }
-      return at === length ? bytes : bytes.subarray(0, at);
+      const file = await reader.file;
+      return file === undefined ? undefined : await readRange(file, range);
     } catch (error) {
+      if (isCode(error, "EISDIR")) return undefined;
       throw storeError(error, "read", name, this.location);
+    } finally {
+      reader.reads -= 1;
+      if (reader.reads === 0 && this.#readers.get(name) !== reader) await closeReader(reader);
     }
   }
 
-  #reader(name: string): Promise<FileHandle | undefined> {
+  #reader(name: string): Reader {
+    const path = this.#path(name);
     const known = this.#readers.get(name);
     if (known !== undefined) {
       this.#readers.delete(name);
       this.#readers.set(name, known);
       return known;
     }
-    const opened = this.#files.open(this.#path(name), openFlags.read).catch((error: unknown) => {
-      this.#readers.delete(name);
+    const reader: Reader = { reads: 0, file: Promise.resolve(undefined) };
+    reader.file = this.#files.open(path, openFlags.read).catch((error: unknown) => {
+      if (this.#readers.get(name) === reader) this.#readers.delete(name);
       if (isCode(error, "ENOENT", "ENOTDIR")) return undefined;
       throw error;
     });
-    this.#readers.set(name, opened);
+    this.#readers.set(name, reader);
     if (this.#readers.size > readersMax) this.#closeOldest();
-    return opened;
+    return reader;
   }
 
   #closeOldest(): void {
-    const [oldest] = this.#readers;
-    this.#readers.delete(oldest[0]);
-    // A read that is still under way keeps its descriptor until it ends: close() waits for it.
-    void oldest[1].then((file) => file?.close()).catch(() => undefined);
+    const [[name, oldest]] = this.#readers;
+    this.#readers.delete(name);
+    // One that is being read from is closed by the last of those reads.
+    if (oldest.reads === 0) void closeReader(oldest);
   }
 
   async size(name: string): Promise<number | undefined> {
@@ -145,6 +144,7 @@ export class FolderStore implements ObjectStore {
   }
 
   async list(prefix: string): Promise<string[]> {
+    checkObjectPrefix(prefix);
     const names: string[] = [];
     try {
       await this.#listInto(prefix, names);
@@ -173,7 +173,7 @@ export class FolderStore implements ObjectStore {
     try {
       const reader = this.#readers.get(name);
       this.#readers.delete(name);
-      await (await reader)?.close();
+      if (reader?.reads === 0) await closeReader(reader);
       await this.#files.unlink(this.#path(name));
       await this.#syncFolder(dirname(this.#path(name)));
     } catch (error) {
@@ -185,14 +185,11 @@ export class FolderStore implements ObjectStore {
   async close(): Promise<void> {
     const readers = [...this.#readers.values()];
     this.#readers.clear();
-    for (const reader of readers) await (await reader)?.close();
+    for (const reader of readers) if (reader.reads === 0) await closeReader(reader);
   }
 
   #path(name: string): string {
-    // Names come from manifests as well: none may lead out of the folder.
-    if (!/^[a-z0-9._-]+(\/[a-z0-9._-]+)*$/.test(name) || /(^|\/)\./.test(name)) {
-      throw new CairnError("object-name", `"${name}" is no name of an object`, { exit: "repositoryDamaged" });
-    }
+    checkObjectName(name);
     return join(this.location, name);
   }
 
@@ -206,7 +203,37 @@ export class FolderStore implements ObjectStore {
   }
 }
 
+/** A file kept open for reading, and how many reads are under way. */
+interface Reader {
+  file: Promise<FileHandle | undefined>;
+  reads: number;
+}
+
+async function closeReader(reader: Reader): Promise<void> {
+  // A failed open was reported to those who read; a failed close of a file that was only read loses nothing.
+  await reader.file.then((file) => file?.close()).catch(() => undefined);
+}
+
+async function readRange(file: FileHandle, range: { offset: number; length: number } | undefined): Promise<Uint8Array> {
+  const offset = range?.offset ?? 0;
+  let length = range?.length;
+  // What a damaged index asks for must not be allocated before it is known to be there.
+  if (length === undefined || length > unaskedBytesMax) {
+    length = Math.min(length ?? Number.MAX_SAFE_INTEGER, Math.max(0, (await file.stat()).size - offset));
+  }
+  const bytes = new Uint8Array(length);
+  let at = 0;
+  while (at < length) {
+    const { bytesRead } = await file.read(bytes, at, length - at, offset + at);
+    if (bytesRead === 0) break;
+    at += bytesRead;
+  }
+  return at === length ? bytes : bytes.subarray(0, at);
+}
+
 const readersMax = 64;
+/** A longer range is first compared with the object's size. */
+const unaskedBytesMax = 16 << 20;
 
 function isCode(error: unknown, ...codes: string[]): boolean {
   return error instanceof Error && codes.includes((error as NodeJS.ErrnoException).code ?? "");
