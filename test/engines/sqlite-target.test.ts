@@ -4,7 +4,9 @@ import { basename, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { after, before, test } from "node:test";
 import { openSqliteTarget } from "../../src/engines/juicefs/sqlite/target.ts";
+import { batchFromRows } from "../../src/model/batch.ts";
 import { CairnError } from "../../src/model/errors.ts";
+import { juicefs } from "../../src/model/juicefs.ts";
 import { contentsOf, execute, oneValue, settingOf } from "./sqlite-contents.ts";
 import type { ReadVolume, WriteOptions } from "./sqlite-copy.ts";
 import { copyVolume, planOf, portOptions, readVolume, testFolder, writeVolume } from "./sqlite-copy.ts";
@@ -243,4 +245,22 @@ test("copies of copies stay the same", async () => {
   const second = place("and-again");
   await copyVolume(url, second.url, options);
   assert.deepEqual(contentsOf(second.path), contentsOf(path));
+});
+
+test("two records that are one in SQLite are refused, and nothing stays behind", async () => {
+  const { url, dir } = place("twice");
+  const records = volume.records.map((rows, table) => (table === 3 ? [...rows, rows[rows.length - 1]] : rows));
+  await assert.rejects(writeVolume({ ...volume, records }, url, options), refused("does-not-fit"));
+  assert.deepEqual(readdirSync(dir), []);
+});
+
+test("quotas of users are refused by a line that lacks them, even when nobody said that there are some", async () => {
+  const { url, dir } = place("older-line");
+  const records = volume.records.map((rows, table) => (table === 10 ? [[1, 501n, 1n, 1n, 0n, 0n]] : rows));
+  const target = openSqliteTarget(url, { line: "1.2" });
+  const writer = await target.begin({ ...planOf({ ...volume, records }, {}), extremes: {} }, options);
+  await writer.write(batchFromRows(juicefs.tables[10], 10, records[10]));
+  await assert.rejects(writer.finish(), refused("does-not-fit"));
+  await writer[Symbol.asyncDispose]();
+  assert.deepEqual(readdirSync(dir), []);
 });

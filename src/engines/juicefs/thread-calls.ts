@@ -1,5 +1,5 @@
 import type { Transferable } from "node:worker_threads";
-import { parentPort, Worker } from "node:worker_threads";
+import { isMarkedAsUntransferable, parentPort, Worker } from "node:worker_threads";
 import type { ErrorData } from "./thread-errors.ts";
 import { errorFromData, errorToData } from "./thread-errors.ts";
 
@@ -96,9 +96,15 @@ export function startThread<Calls>(
       if (ended !== undefined) return Promise.reject(ended);
       const id = nextId++;
       const call = Promise.withResolvers<unknown>();
+      try {
+        // What lies in Node's shared pool of small buffers cannot be given away; it is copied.
+        const given = transfer.filter((object) => !isMarkedAsUntransferable(object));
+        worker.postMessage({ id, name, argument } satisfies Request, given);
+      } catch (error) {
+        return Promise.reject(error instanceof Error ? error : new Error(String(error)));
+      }
       waiting.set(id, call);
       worker.ref();
-      worker.postMessage({ id, name, argument } satisfies Request, [...transfer]);
       return call.promise as Promise<never>;
     },
     async [Symbol.asyncDispose]() {

@@ -13,7 +13,7 @@ import type { TableBinder } from "./row-binders.ts";
 import { dirQuotaBinder, ownerQuotaBinder, tableBinders } from "./row-binders.ts";
 import { createIndexSql, createTableSql, tablesOfLine } from "./schema.ts";
 import type { SyncDatabase } from "./sync-database.ts";
-import { openSyncDatabase, prepare } from "./sync-database.ts";
+import { openSyncDatabase, prepare, scalar } from "./sync-database.ts";
 
 export interface BuilderOptions {
   readonly path: string;
@@ -42,6 +42,7 @@ export function openBuilder(options: BuilderOptions): Builder {
   database.exec(
     `PRAGMA cache_size = -${Math.max(2000, Math.floor(options.memoryBytes / 2048))}; PRAGMA temp_store = FILE`,
   );
+  setTemporaryFolder(database, options.temporaryFolder);
   const tables = tablesOfLine(line);
   for (const table of tables) database.exec(createTableSql(prefix, table));
   database.exec("BEGIN");
@@ -58,8 +59,13 @@ export function openBuilder(options: BuilderOptions): Builder {
     let inserter = inserters.get(binder);
     if (inserter === undefined) {
       const table = tables.find((candidate) => candidate.name === binder.table);
-      if (table === undefined)
-        throw new CairnError("line-lacks-table", `JuiceFS ${line} has no table for ${binder.table} records`);
+      if (table === undefined) {
+        throw new CairnError("does-not-fit", `JuiceFS ${line} has no table for ${binder.table} records`, {
+          unharmed: "the unfinished file was removed; nothing else was touched",
+          next: "restore for a newer line of JuiceFS",
+          exit: "targetRefused",
+        });
+      }
       inserter = openInserter(database, prefix, table, binder);
       inserters.set(binder, inserter);
     }
@@ -112,6 +118,15 @@ export function openBuilder(options: BuilderOptions): Builder {
       if (database.isOpen) database.close();
     },
   };
+}
+
+/**
+ * Where indexes are sorted; by itself SQLite takes the system's folder, which may be small or in memory. One setting for the process, which is
+ * not to be changed while it is used: so only once.
+ */
+function setTemporaryFolder(database: SyncDatabase, folder: string): void {
+  const set = scalar(database, "PRAGMA temp_store_directory");
+  if (set === undefined || set === "") database.exec(`PRAGMA temp_store_directory = '${folder.replaceAll("'", "''")}'`);
 }
 
 function takeCounters(batch: Batch, into: Map<string, bigint>): void {

@@ -117,7 +117,7 @@ async function describe(request: DescribeRequest): Promise<SourceDescription> {
     estimates,
     estimatedBytes: (database.pages.pageCount - database.header.freePageCount) * database.pages.pageSize,
     consistency: view.consistency,
-    problems: [],
+    problems: problemsOf(view),
     facts: {
       schemaLine: reader.schema.line,
       journal: database.header.walMode ? "WAL" : "rollback journal",
@@ -126,6 +126,20 @@ async function describe(request: DescribeRequest): Promise<SourceDescription> {
       totalInodes: String(reader.counters.get("totalInodes") ?? 0n),
     },
   };
+}
+
+/** A file that a rollback journal guards is copied under a lock; above this that may take too long for writers to wait. */
+const quickCopyBytes = 1 << 30;
+
+function problemsOf({ database }: DatabaseView): SourceDescription["problems"] {
+  const bytes = database.pages.pageCount * database.pages.pageSize;
+  if (database.header.walMode || bytes <= quickCopyBytes) return [];
+  return [
+    {
+      message: `the database has a rollback journal: a backup copies its ${Math.round(bytes / 1e6)} MB while writers wait`,
+      next: 'set it to WAL mode (sqlite3 FILE "PRAGMA journal_mode=WAL", what JuiceFS does since 1.3), or use --allow-block',
+    },
+  ];
 }
 
 /** The SQLite that last wrote the file, as its header says at byte 96: `3.46.1`. */

@@ -1,10 +1,12 @@
 import type { Batch } from "../../../model/batch.ts";
+import { transferablesOf } from "../../../model/batch.ts";
 import { sendNote, serveCalls } from "../thread-calls.ts";
 import type { Builder, BuilderOptions } from "./builder.ts";
 import { openBuilder } from "./builder.ts";
 import { prepareReplacement } from "./inspect-replaced.ts";
 import type { SealRequest } from "./seal.ts";
 import { sealDatabase } from "./seal.ts";
+import { targetError } from "./target-error.ts";
 
 export interface ReplacementRequest {
   readonly path: string;
@@ -31,6 +33,16 @@ export interface TargetCalls {
 }
 
 let builder: Builder | undefined;
+let path = "";
+
+/** Runs a step of the restore; what SQLite says comes out as an error of ours. */
+function step<Result>(run: () => Result): Result {
+  try {
+    return run();
+  } catch (error) {
+    throw targetError(path, error);
+  }
+}
 
 function begun(): Builder {
   if (builder === undefined) throw new Error("nothing was begun");
@@ -39,11 +51,16 @@ function begun(): Builder {
 
 const handlers: TargetCalls = {
   begin(options) {
-    builder = openBuilder(options);
+    path = options.path;
+    builder = step(() => openBuilder(options));
   },
-  write: (batch) => begun().write(batch),
+  write(batch) {
+    step(() => begun().write(batch));
+    // The batch is ours alone now. Left to the collector, buffers pile up to some hundred megabytes before it looks.
+    for (const buffer of transferablesOf(batch)) buffer.transfer(0);
+  },
   finish() {
-    begun().finish((indexes, total) => sendNote({ indexes, total } satisfies IndexNote));
+    step(() => begun().finish((indexes, total) => sendNote({ indexes, total } satisfies IndexNote)));
     begun()[Symbol.dispose]();
     builder = undefined;
   },
@@ -52,7 +69,7 @@ const handlers: TargetCalls = {
     builder = undefined;
   },
   prepareReplacement: ({ path, tablePrefix, uuid, now }) => prepareReplacement(path, tablePrefix, uuid, now),
-  seal: sealDatabase,
+  seal: (request) => step(() => sealDatabase(request)),
 };
 
 serveCalls({ ...handlers });
