@@ -62,7 +62,9 @@ function parseSelector(text: string, now: number, address: string): Selector {
   if (/^[0-9a-f]+$/.test(text)) return { kind: "id", prefix: text };
   const notAfter = parseTime(text);
   if (notAfter !== undefined) return { kind: "time", notAfter };
-  throw new CairnError("address-invalid", `${address}: ${text} is not a date or time that exists`, { exit: "wrongUse" });
+  throw new CairnError("address-invalid", `${address}: ${text} is not a date or time that exists`, {
+    exit: "wrongUse",
+  });
 }
 
 /** Says what is wrong with an address by what stands where the selector should. */

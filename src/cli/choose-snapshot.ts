@@ -26,10 +26,17 @@ export async function chooseSnapshot(
     const fitting = all.filter(({ id }) => id.startsWith(selector.prefix));
     if (fitting.length === 1) return readManifest(repository, fitting[0]);
     if (fitting.length > 1) {
-      throw new CairnError("snapshot-ambiguous", `${fitting.length} snapshots have ids that begin with ${selector.prefix}`, {
-        exit: "notFound",
-        next: `give more digits: ${fitting.slice(0, 4).map(({ id }) => id.slice(0, selector.prefix.length + 4)).join(", ")}`,
-      });
+      throw new CairnError(
+        "snapshot-ambiguous",
+        `${fitting.length} snapshots have ids that begin with ${selector.prefix}`,
+        {
+          exit: "notFound",
+          next: `give more digits: ${fitting
+            .slice(0, 4)
+            .map(({ id }) => id.slice(0, selector.prefix.length + 4))
+            .join(", ")}`,
+        },
+      );
     }
     throw new CairnError("snapshot-not-found", `${where} holds no snapshot whose id begins with ${selector.prefix}`, {
       exit: "notFound",
@@ -40,10 +47,14 @@ export async function chooseSnapshot(
   const fitting = selector.kind === "latest" ? all : all.filter(({ time }) => time <= selector.notAfter);
   const newest = fitting.at(-1);
   if (newest !== undefined) return readManifest(repository, newest);
-  throw new CairnError("snapshot-not-found", `no snapshot is as old as @${selectorText}; the oldest is of ${formatTime(all[0].time)}`, {
-    exit: "notFound",
-    next: `list them with: cairn snapshots ${where}`,
-  });
+  throw new CairnError(
+    "snapshot-not-found",
+    `no snapshot is as old as @${selectorText}; the oldest is of ${formatTime(all[0].time)}`,
+    {
+      exit: "notFound",
+      next: `list them with: cairn snapshots ${where}`,
+    },
+  );
 }
 
 /** Snapshots by name, oldest first: of one volume, given by UUID or name, or of all. */
@@ -64,7 +75,10 @@ export async function snapshotsOfVolume(repository: Repository, volume: string |
   }
   throw new CairnError("volume-not-found", `${repository.store.location} holds no volume ${volume}`, {
     exit: "notFound",
-    next: volumes.length === 0 ? "back one up first" : `it holds ${volumes.map(({ name, id }) => `${name} (${id})`).join(", ")}`,
+    next:
+      volumes.length === 0
+        ? "back one up first"
+        : `it holds ${volumes.map(({ name, id }) => `${name} (${id})`).join(", ")}`,
   });
 }
 

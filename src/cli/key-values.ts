@@ -6,9 +6,18 @@ export function keyValues(option: string, texts: readonly string[] | undefined):
   for (const text of texts ?? []) {
     const at = text.indexOf("=");
     const key = text.slice(0, at);
-    if (at <= 0) throw new CairnError("usage", `${option} ${text} has no value`, { exit: "wrongUse", next: `write ${option} key=value` });
+    if (at <= 0)
+      throw new CairnError("usage", `${option} ${text} has no value`, {
+        exit: "wrongUse",
+        next: `write ${option} key=value`,
+      });
     if (Object.hasOwn(values, key)) throw new CairnError("usage", `${option} gives ${key} twice`, { exit: "wrongUse" });
-    Object.defineProperty(values, key, { value: text.slice(at + 1), enumerable: true, configurable: true, writable: true });
+    Object.defineProperty(values, key, {
+      value: text.slice(at + 1),
+      enumerable: true,
+      configurable: true,
+      writable: true,
+    });
   }
   return values;
 }

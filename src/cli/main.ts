@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { CairnError, exitCodes, messageOf } from "../model/errors.ts";
 import type { Context, GlobalOptions } from "./context.ts";
 import type { World } from "./world.ts";
@@ -52,7 +53,9 @@ async function failureOf(error: unknown, complaints: readonly string[], world: W
     const inner = error instanceof CairnError ? error.unharmed : undefined;
     return new CairnError("interrupted", "interrupted", {
       exit: "interrupted",
-      unharmed: inner ?? "repositories and published targets are as they were before, but for packs that the next backup uses again",
+      unharmed:
+        inner ??
+        "repositories and published targets are as they were before, but for packs that the next backup uses again",
       next: "run the same command again",
     });
   }
@@ -62,7 +65,10 @@ async function failureOf(error: unknown, complaints: readonly string[], world: W
     if (error.exitCode === 0) return undefined;
     const [complaint] = complaints.join("").split("\n");
     const message = complaint === "" ? error.message : complaint;
-    return new CairnError("usage", message.replace(/^error: /, ""), { exit: "wrongUse", next: `see ${world.program} --help` });
+    return new CairnError("usage", message.replace(/^error: /, ""), {
+      exit: "wrongUse",
+      next: `see ${world.program} --help`,
+    });
   }
   return new CairnError("unexpected", `an error that Cairn did not expect: ${messageOf(error)}`, {
     unharmed: "snapshots that are listed are not affected: a snapshot is published last and never changed",
@@ -97,7 +103,9 @@ async function processWorld(): Promise<World> {
     process.exit(error.code === "EPIPE" ? exitCodes.done : exitCodes.failed);
   });
   const { stdout, stderr, env } = process;
-  return { stdout, stderr, env, clock: systemClock, signal: interrupt.signal, program: "cairn" };
+  // Messages advise commands that work as they are: in the project's own folder the launcher lies beside.
+  const program = process.cwd() === join(import.meta.dirname, "..", "..") ? "./cairn" : "cairn";
+  return { stdout, stderr, env, clock: systemClock, signal: interrupt.signal, program };
 }
 
 if (import.meta.main) process.exitCode = await main(process.argv.slice(2), await processWorld());

@@ -31,7 +31,9 @@ export async function firstLine(path: string, what: string): Promise<string> {
 
 /** A metadata URL for messages: without its password. */
 export function withoutPassword(url: string): string {
-  return url.replace(/^([a-z][a-z0-9+.-]*:\/\/)([^/?#]*)@/i, (_, scheme: string, user: string) =>
-    `${scheme}${user.includes(":") ? `${user.slice(0, user.indexOf(":"))}:***` : user}@`,
+  return url.replace(
+    /^([a-z][a-z0-9+.-]*:\/\/)([^/?#]*)@/i,
+    (_, scheme: string, user: string) =>
+      `${scheme}${user.includes(":") ? `${user.slice(0, user.indexOf(":"))}:***` : user}@`,
   );
 }

@@ -28,8 +28,7 @@ export function buildProgram(run: Runner): Command {
       const options = command.optsWithGlobals();
       await run(options, (context) => start(context, command.args, options as never));
     };
-  const volume = (): Option =>
-    new Option("--volume <name|uuid>", "the volume, where the repository holds several");
+  const volume = (): Option => new Option("--volume <name|uuid>", "the volume, where the repository holds several");
 
   program
     .command("quickstart")
@@ -53,7 +52,10 @@ export function buildProgram(run: Runner): Command {
     .argument("[repo]", "the repository (or CAIRN_REPO)")
     .option("--note <text>", "words to find the snapshot by")
     .option("--tag <key=value>", "a tag; may be given more than once", gather)
-    .option("--keep-secrets", "keep the object store's secret key and session token in the snapshot, which is not encrypted")
+    .option(
+      "--keep-secrets",
+      "keep the object store's secret key and session token in the snapshot, which is not encrypted",
+    )
     .option("--allow-block", "let writers wait for longer than 3 s where a consistent read needs it")
     .option("--full", "build on no earlier snapshot: store every page again")
     .action(action(async (...given) => (await import("./commands/backup.ts")).backup(...given)));
@@ -115,11 +117,29 @@ export function buildProgram(run: Runner): Command {
     .description("restore a snapshot into an empty target, and prove it by reading it back")
     .argument("<snapshot>", "REPO@latest, REPO@ID, REPO@2026-11-20T10:00, REPO@-2h")
     .argument("<meta-url>", "the target: sqlite3:///path/to-new.db")
-    .option("--repair <what>", "correct what the snapshot holds wrong: counters, usage, nlink, separated by commas", gather)
-    .option("--advance-ids [count]", "lift next inode, next chunk and next trash by this much (default: enough for a week of heavy use)")
-    .option("--set <field=value>", "change a field of the setting: Bucket, Storage, AccessKey, …; may be given more than once", gather)
-    .option("--secret-file <field=path>", "take a secret (SecretKey, SessionToken, EncryptKey) from a file; may be given more than once", gather)
-    .option("--replace <uuid>", "restore over the volume of this UUID, which the target holds, after a copy of it was kept")
+    .option(
+      "--repair <what>",
+      "correct what the snapshot holds wrong: counters, usage, nlink, separated by commas",
+      gather,
+    )
+    .option(
+      "--advance-ids [count]",
+      "lift next inode, next chunk and next trash by this much (default: enough for a week of heavy use)",
+    )
+    .option(
+      "--set <field=value>",
+      "change a field of the setting: Bucket, Storage, AccessKey, …; may be given more than once",
+      gather,
+    )
+    .option(
+      "--secret-file <field=path>",
+      "take a secret (SecretKey, SessionToken, EncryptKey) from a file; may be given more than once",
+      gather,
+    )
+    .option(
+      "--replace <uuid>",
+      "restore over the volume of this UUID, which the target holds, after a copy of it was kept",
+    )
     .option("--line <line>", "JuiceFS line whose layout the target gets: 1.2, 1.3 or 1.4 (the newest unless given)")
     .addOption(volume())
     .action(action(async (...given) => (await import("./commands/restore.ts")).restore(...given)));

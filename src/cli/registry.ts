@@ -80,6 +80,8 @@ export async function openStore(location: string): Promise<ObjectStore & AsyncDi
     });
   }
   const { FolderStore } = await import("../repository/stores/folder.ts");
-  const store = new FolderStore(resolve(scheme === undefined ? location : decodeURIComponent(new URL(location).pathname)));
+  const store = new FolderStore(
+    resolve(scheme === undefined ? location : decodeURIComponent(new URL(location).pathname)),
+  );
   return Object.assign(store, { [Symbol.asyncDispose]: () => store.close() });
 }

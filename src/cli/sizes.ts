@@ -1,6 +1,13 @@
 import { CairnError } from "../model/errors.ts";
 
-const factors: Readonly<Record<string, number>> = { "": 1, K: 1024, M: 1024 ** 2, G: 1024 ** 3, T: 1024 ** 4, P: 1024 ** 5 };
+const factors: Readonly<Record<string, number>> = {
+  "": 1,
+  K: 1024,
+  M: 1024 ** 2,
+  G: 1024 ** 3,
+  T: 1024 ** 4,
+  P: 1024 ** 5,
+};
 
 /** `256M`, `4KiB`, `12` as bytes (units are powers of 1,024); undefined when it is no size. */
 export function parseSize(text: string): number | undefined {

@@ -86,7 +86,7 @@ export async function diffInodes(
     cursor: new InodeCursor(diffTable(a, b, table, signal)),
     bit: bitOf(word),
   }));
-  for (let isLast = false; !isLast; ) {
+  for (let isLast = false; !isLast;) {
     const changes = new ChangeList();
     await nodes.take(undefined, inodesMax, (page, at, low, high) => changes.mark(low, high, nodeBits(page, at)));
     isLast = nodes.isDone;
@@ -190,7 +190,7 @@ class InodeCursor {
 
   /** Visits differences of inodes up to a bound (included), at most `limit` of them. */
   async take(bound: { low: number; high: number } | undefined, limit: number, visit: Visit): Promise<void> {
-    for (let taken = 0; taken < limit; ) {
+    for (let taken = 0; taken < limit;) {
       if (this.#page === undefined || this.#at === this.#page.count) {
         const next = await this.#pages.next();
         if (next.done === true) {

@@ -77,18 +77,17 @@ function sameColumn(schema: ColumnSchema, a: Column | undefined, b: Column | und
 function sameBytesColumn(a: BytesColumn, b: BytesColumn, count: number): boolean {
   if (a.offsets[0] !== b.offsets[0]) return false;
   if (!sameMemory(a.offsets.subarray(0, count + 1), b.offsets.subarray(0, count + 1))) return false;
-  return sameMemory(
-    a.arena.subarray(a.offsets[0], a.offsets[count]),
-    b.arena.subarray(b.offsets[0], b.offsets[count]),
-  );
+  return sameMemory(a.arena.subarray(a.offsets[0], a.offsets[count]), b.arena.subarray(b.offsets[0], b.offsets[count]));
 }
 
 function sameMemory(a: Uint8Array | Uint32Array, b: Uint8Array | Uint32Array): boolean {
   if (a.byteLength !== b.byteLength) return false;
-  return Buffer.compare(
-    Buffer.from(a.buffer, a.byteOffset, a.byteLength),
-    Buffer.from(b.buffer, b.byteOffset, b.byteLength),
-  ) === 0;
+  return (
+    Buffer.compare(
+      Buffer.from(a.buffer, a.byteOffset, a.byteLength),
+      Buffer.from(b.buffer, b.byteOffset, b.byteLength),
+    ) === 0
+  );
 }
 
 function markColumn(schema: ColumnSchema, index: number, a: Batch, b: Batch, masks: Uint32Array): void {

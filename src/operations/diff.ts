@@ -1,5 +1,6 @@
 import { rowAt } from "../model/batch.ts";
 import type { Batch, Value } from "../model/batch.ts";
+import { bytesToText } from "../std/byte-text.ts";
 import { CairnError } from "../model/errors.ts";
 import type { Progress } from "../model/ports.ts";
 import { describeKey } from "../format/describe-key.ts";
@@ -84,9 +85,13 @@ const treeTables = new Set(["node", "edge", "chunk", "symlink", "xattr"]);
  */
 export async function diffSnapshots(a: Snapshot, b: Snapshot, options: DiffOptions): Promise<DiffResult> {
   if (a.kind.name !== b.kind.name) {
-    throw new CairnError("kinds-differ", `a snapshot of kind ${a.kind.name} cannot be compared with one of ${b.kind.name}`, {
-      exit: "wrongUse",
-    });
+    throw new CairnError(
+      "kinds-differ",
+      `a snapshot of kind ${a.kind.name} cannot be compared with one of ${b.kind.name}`,
+      {
+        exit: "wrongUse",
+      },
+    );
   }
   const tree: TreeCounts = { added: 0, removed: 0, trashed: 0, renamed: 0, replaced: 0, changed: 0 };
   const result: DiffResult = { isEqual: a.manifest.root === b.manifest.root, tree, outside: [] };
@@ -102,6 +107,7 @@ export async function diffSnapshots(a: Snapshot, b: Snapshot, options: DiffOptio
   for (const { name } of a.kind.tables) {
     if (treeTables.has(name)) continue;
     const change = await diffOutside(a, b, name, signal);
+    if (name === "quota") await nameQuotas(change, namers.b);
     if (change.added + change.removed + change.changed > 0) result.outside.push(change);
   }
   return result;
@@ -119,6 +125,21 @@ async function diffOutside(a: Snapshot, b: Snapshot, table: string, signal: Abor
     }
   }
   return change;
+}
+
+const owners: Readonly<Record<string, string>> = { "1": "user", "2": "group" };
+
+/** Says whose quota it is: the path of a directory, a user or a group. */
+async function nameQuotas(change: TableChange, namer: InodeNamer): Promise<void> {
+  for (const record of change.records) {
+    const [, type, key] = /^type=(\d+) key=(\d+)$/.exec(record.name) ?? [];
+    if (owners[type] !== undefined) record.name = `${owners[type]} ${key}`;
+    else if (type === "0") {
+      const inode = BigInt(key);
+      const [path] = await namer.paths(Uint32Array.of(Number(inode & 0xffffffffn), Number(inode >> 32n)));
+      record.name = path === undefined ? `directory of inode ${key}` : bytesToText(path);
+    }
+  }
 }
 
 function recordChange({ kind }: Snapshot, table: string, page: PageDifferences, at: number): RecordChange {

@@ -94,7 +94,8 @@ function describe(result: BackupResult, location: string, program: string): stri
     `  took        ${formatSeconds(seconds)}`,
     `  root        ${manifest.root}`,
   ];
-  if (manifest.findings.length > 0) lines.push("  noticed", ...findingLines(manifest.findings).map((line) => `  ${line}`));
+  if (manifest.findings.length > 0)
+    lines.push("  noticed", ...findingLines(manifest.findings).map((line) => `  ${line}`));
   lines.push(`Restore it with: ${restoreCommand(result, location, program)}`);
   return lines;
 }

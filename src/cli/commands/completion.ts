@@ -38,7 +38,10 @@ _cairn() {
     case "$word" in -*) ;; *) command="$word"; break ;; esac
   done
   case "$command" in
-    "") words="${program.commands.map((command) => command.name()).join(" ")} ${optionsOf(program, program).flatMap(({ flags }) => flags).filter(unique).join(" ")}" ;;
+    "") words="${program.commands.map((command) => command.name()).join(" ")} ${optionsOf(program, program)
+      .flatMap(({ flags }) => flags)
+      .filter(unique)
+      .join(" ")}" ;;
 ${words}
     *) words="" ;;
   esac
@@ -54,8 +57,11 @@ function unique(value: string, index: number, all: string[]): boolean {
 }
 
 function zsh(program: Command): string {
-  const quote = (text: string): string => text.replaceAll("'", "'\\''").replaceAll(":", "\\:").replaceAll(/[[\]]/g, "\\$&");
-  const commands = program.commands.map((command) => `    '${command.name()}:${quote(command.description())}'`).join("\n");
+  const quote = (text: string): string =>
+    text.replaceAll("'", "'\\''").replaceAll(":", "\\:").replaceAll(/[[\]]/g, "\\$&");
+  const commands = program.commands
+    .map((command) => `    '${command.name()}:${quote(command.description())}'`)
+    .join("\n");
   const cases = program.commands
     .map((command) => {
       const specs = optionsOf(command, program).flatMap(({ flags, description }) =>
@@ -87,10 +93,16 @@ function fish(program: Command): string {
   const quote = (text: string): string => text.replaceAll("\\", "\\\\").replaceAll("'", "\\'");
   const lines = ["# fish completion for cairn; save it as ~/.config/fish/completions/cairn.fish"];
   for (const command of program.commands) {
-    lines.push(`complete -c cairn -n __fish_use_subcommand -f -a ${command.name()} -d '${quote(command.description())}'`);
+    lines.push(
+      `complete -c cairn -n __fish_use_subcommand -f -a ${command.name()} -d '${quote(command.description())}'`,
+    );
     for (const { flags, description } of optionsOf(command, program)) {
-      const names = flags.map((flag) => (flag.startsWith("--") ? `-l ${flag.slice(2)}` : `-s ${flag.slice(1)}`)).join(" ");
-      lines.push(`complete -c cairn -n '__fish_seen_subcommand_from ${command.name()}' ${names} -d '${quote(description)}'`);
+      const names = flags
+        .map((flag) => (flag.startsWith("--") ? `-l ${flag.slice(2)}` : `-s ${flag.slice(1)}`))
+        .join(" ");
+      lines.push(
+        `complete -c cairn -n '__fish_seen_subcommand_from ${command.name()}' ${names} -d '${quote(description)}'`,
+      );
     }
   }
   lines.push("complete -c cairn -n '__fish_seen_subcommand_from completion' -f -a 'bash zsh fish'");

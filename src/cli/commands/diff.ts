@@ -44,7 +44,8 @@ export async function diff(
       ? `The same metadata: root ${from.root}`
       : `From ${from.id.slice(0, 8)} (${day(from.time)}) to ${to.id.slice(0, 8)} (${day(to.time)}): ${countsText(result.tree)}`,
   ];
-  if (from.volume !== to.volume) lines.push(`Two volumes: ${from.volumeName} (${from.volume}) and ${to.volumeName} (${to.volume})`);
+  if (from.volume !== to.volume)
+    lines.push(`Two volumes: ${from.volumeName} (${from.volume}) and ${to.volumeName} (${to.volume})`);
   await output.text(`${lines.join("\n")}\n`);
   await output.result("diff", {
     a: from.id,
@@ -121,11 +122,14 @@ function recordText({ side, before, after }: RecordChange): string {
     .join(", ");
 }
 
-const valueBytesMax = 200;
+const textBytesMax = 200;
 
+/** Text as text; other bytes by their number, since 200 of `%00` tell nobody anything. */
 function valueText(value: Value): string {
   if (!(value instanceof Uint8Array)) return String(value);
-  return JSON.stringify(bytesToText(value.subarray(0, valueBytesMax))) + (value.length > valueBytesMax ? "…" : "");
+  const text = bytesToText(value.subarray(0, textBytesMax));
+  if (/%[01]/.test(text)) return `${formatCount(value.length)} bytes`;
+  return JSON.stringify(text) + (value.length > textBytesMax ? "…" : "");
 }
 
 function valueJson(value: Value): JsonObject[string] {

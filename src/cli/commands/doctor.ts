@@ -22,11 +22,20 @@ export async function doctor(context: Context, [url]: readonly (string | undefin
     ["volume", `${found.volumeName} (${found.volumeId})`],
     ["consistent", `${consistency.level === "snapshot" ? "yes" : "NO"}: ${consistency.method}`],
     ["metadata", `about ${formatCount(records)} records, ${formatBytes(found.estimatedBytes)}`],
-    ["a backup", `about ${formatSeconds(Math.ceil(seconds))}; the first one stores about ${formatBytes(storedBytes)}, later ones what changed`],
+    [
+      "a backup",
+      `about ${formatSeconds(Math.ceil(seconds))}; the first one stores about ${formatBytes(storedBytes)}, later ones what changed`,
+    ],
     ...Object.entries(found.facts).map(([name, value]) => [name, String(value)]),
   ]);
   const estimates = Object.entries(found.estimates).filter(([, count]) => count > 0);
-  lines.push("", ...alignColumns(estimates.map(([name, count]) => [`  ${name}`, formatCount(count)]), [1]));
+  lines.push(
+    "",
+    ...alignColumns(
+      estimates.map(([name, count]) => [`  ${name}`, formatCount(count)]),
+      [1],
+    ),
+  );
   lines.push("", found.problems.length === 0 ? "Nothing stands in the way of a backup." : "Problems:");
   for (const { message, next } of found.problems) lines.push(`  ${message}`, `    next: ${next}`);
   await output.text(`${lines.join("\n")}\n`);

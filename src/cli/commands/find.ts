@@ -93,7 +93,8 @@ function conditionsOf(options: FindCommandOptions, now: number): NodeConditions 
 function timeOption(option: string, text: string, now: number): number {
   const duration = parseDuration(text.replace(/^-/, ""));
   const time = duration === undefined ? parseTime(text) : now - duration;
-  if (time === undefined) throw wrong(option, text, "give a time like 2026-11-20T10:00, or a span before now like 2h or 3d");
+  if (time === undefined)
+    throw wrong(option, text, "give a time like 2026-11-20T10:00, or a span before now like 2h or 3d");
   return time;
 }
 

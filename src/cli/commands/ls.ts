@@ -90,7 +90,11 @@ class Lister {
         if (typeAt(block, row) !== fileType.directory) continue;
         const inode = unsignedAt(integersOf(edges, 2), row);
         await output.text("\n");
-        await this.tree({ inode, type: fileType.directory, path: joinPath(place.path, bytesAt(bytesOf(edges, 1), row)) });
+        await this.tree({
+          inode,
+          type: fileType.directory,
+          path: joinPath(place.path, bytesAt(bytesOf(edges, 1), row)),
+        });
       }
     }
   }
@@ -129,7 +133,12 @@ class Lister {
     const { output } = this.#context;
     if (output.json) {
       const full = name === path ? path : joinPath(path, name);
-      await output.entry({ ...bytesJson("path", full), inode: bigJson(inode), ...attributesJson(attributes, type), ...(target === undefined ? {} : bytesJson("target", target)) });
+      await output.entry({
+        ...bytesJson("path", full),
+        inode: bigJson(inode),
+        ...attributesJson(attributes, type),
+        ...(target === undefined ? {} : bytesJson("target", target)),
+      });
       return;
     }
     const text = bytesToText(name);
@@ -198,7 +207,8 @@ function sizeWidth({ nodes }: EntryBlock): number {
 function longLine(node: Attributes, width: number): string {
   const size = isDevice(node.type) ? deviceNumbers(node.rdev) : String(node.length);
   const owner = `${String(node.uid).padStart(5)} ${String(node.gid).padStart(5)}`;
-  const time = node.mtime > 8_640_000_000_000n || node.mtime < 0n ? String(node.mtime).padEnd(19) : localTime(Number(node.mtime));
+  const time =
+    node.mtime > 8_640_000_000_000n || node.mtime < 0n ? String(node.mtime).padEnd(19) : localTime(Number(node.mtime));
   return `${modeString(node.type, node.mode)} ${String(node.nlink).padStart(3)} ${owner} ${size.padStart(width)} ${time}`;
 }
 

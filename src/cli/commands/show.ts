@@ -52,10 +52,18 @@ function describe(manifest: Manifest): string[] {
     ["consistent", `${consistency.level === "snapshot" ? "yes" : "NO, this is not a snapshot"}: ${consistency.method}`],
     ["position", facts(consistency.position)],
     ["metadata", `${formatBytes(manifest.logicalBytes)} before compression`],
-    ["stored", `${formatBytes(manifest.storedBytes)} new${manifest.parent === null ? "" : `, on top of ${manifest.parent.slice(0, 8)}`}`],
+    [
+      "stored",
+      `${formatBytes(manifest.storedBytes)} new${manifest.parent === null ? "" : `, on top of ${manifest.parent.slice(0, 8)}`}`,
+    ],
     ["made by", `${manifest.tool.name} ${manifest.tool.version}`],
     ["note", manifest.note === "" ? "none" : manifest.note],
-    ["tags", Object.entries(manifest.tags).map(([key, value]) => `${key}=${value}`).join(" ") || "none"],
+    [
+      "tags",
+      Object.entries(manifest.tags)
+        .map(([key, value]) => `${key}=${value}`)
+        .join(" ") || "none",
+    ],
     ["facts", facts(manifest.facts)],
     ["secrets", Object.keys(manifest.secrets).join(", ") || "none kept"],
     ["not carried", facts(manifest.omitted)],

@@ -47,7 +47,18 @@ function flagsText(flags: number): string {
   return names.length === 0 ? String(flags) : `${flags} (${names.join(", ")})`;
 }
 
-function describe({ place, node, paths, target, xattrs, accessAcl, defaultAcl, content, dirStat, quota }: FileFacts): string[] {
+function describe({
+  place,
+  node,
+  paths,
+  target,
+  xattrs,
+  accessAcl,
+  defaultAcl,
+  content,
+  dirStat,
+  quota,
+}: FileFacts): string[] {
   const number = (name: string): number => node[name] as number;
   const big = (name: string): bigint => node[name] as bigint;
   const type = number("type");
@@ -73,17 +84,24 @@ function describe({ place, node, paths, target, xattrs, accessAcl, defaultAcl, c
   if (content !== undefined) {
     const { chunks, slices, holes, sliceBytes } = content;
     const hole = holes === 0 ? "" : `, ${plural(holes, "hole")}`;
-    rows.push(["content", `${plural(chunks, "chunk")}, ${plural(slices, "slice")}${hole}, ${formatBytes(sliceBytes)} referred to`]);
+    rows.push([
+      "content",
+      `${plural(chunks, "chunk")}, ${plural(slices, "slice")}${hole}, ${formatBytes(sliceBytes)} referred to`,
+    ]);
   }
   if (dirStat !== undefined) {
     const entries = plural(Number(dirStat["inodes"]), "entry", "entries");
-    rows.push(["statistics", `${entries}, ${formatBytes(Number(dirStat["length"]))}, ${formatBytes(Number(dirStat["space"]))} of space`]);
+    rows.push([
+      "statistics",
+      `${entries}, ${formatBytes(Number(dirStat["length"]))}, ${formatBytes(Number(dirStat["space"]))} of space`,
+    ]);
   }
   if (quota !== undefined) rows.push(["quota", quotaText(quota)]);
   if (accessAcl !== undefined) rows.push(["acl", aclText(accessAcl)]);
   if (defaultAcl !== undefined) rows.push(["default acl", aclText(defaultAcl)]);
   for (const { name, value } of xattrs) rows.push(["xattr", `${bytesToText(name)}=${valueText(value)}`]);
-  for (const path of paths.filter((one) => Buffer.compare(one, place.path) !== 0)) rows.push(["also at", bytesToText(path)]);
+  for (const path of paths.filter((one) => Buffer.compare(one, place.path) !== 0))
+    rows.push(["also at", bytesToText(path)]);
   return alignColumns(rows);
 }
 
@@ -129,7 +147,8 @@ function aclEntries(value: Value | undefined): { id: number; permission: number 
   if (!(value instanceof Uint8Array)) return [];
   const view = new DataView(value.buffer, value.byteOffset, value.byteLength);
   const entries: { id: number; permission: number }[] = [];
-  for (let at = 0; at + 6 <= value.length; at += 6) entries.push({ id: view.getUint32(at), permission: view.getUint16(at + 4) });
+  for (let at = 0; at + 6 <= value.length; at += 6)
+    entries.push({ id: view.getUint32(at), permission: view.getUint16(at + 4) });
   return entries;
 }
 
@@ -137,7 +156,11 @@ function namedJson(values: Named): JsonObject {
   return Object.fromEntries(
     Object.entries(values).map(([name, value]) => [
       name,
-      typeof value === "bigint" ? bigJson(value) : value instanceof Uint8Array ? Buffer.from(value).toString("base64") : value,
+      typeof value === "bigint"
+        ? bigJson(value)
+        : value instanceof Uint8Array
+          ? Buffer.from(value).toString("base64")
+          : value,
     ]),
   );
 }

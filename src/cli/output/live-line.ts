@@ -63,7 +63,10 @@ export class LiveLine {
       ({ event, seenAt }) => now - seenAt < staleMs && (event.total === undefined || event.done < event.total),
     );
     const shown = running.length > 0 ? running : [...this.#phases.values()].slice(-1);
-    return shown.slice(-2).map((phase) => describePhase(phase, now)).join(" · ");
+    return shown
+      .slice(-2)
+      .map((phase) => describePhase(phase, now))
+      .join(" · ");
   }
 }
 

@@ -33,7 +33,15 @@ export class DirectoryTable {
   }
 
   /** Adds a directory with its name; one that is there already stays as it is. */
-  add(low: number, high: number, parentLow: number, parentHigh: number, names: Uint8Array, from: number, to: number): void {
+  add(
+    low: number,
+    high: number,
+    parentLow: number,
+    parentHigh: number,
+    names: Uint8Array,
+    from: number,
+    to: number,
+  ): void {
     if (this.map.get(low, high) >= 0) return;
     const at = this.count;
     if (at === this.lows.length) this.#grow();
@@ -63,7 +71,12 @@ export class DirectoryTable {
     const { arena, offsets }: BytesColumn = bytesOf(edges, 1);
     for (let row = from; row < to; row += 1) {
       if (types[row] !== fileType.directory) continue;
-      const [low, high, parentLow, parentHigh] = [inodes[2 * row], inodes[2 * row + 1], parents[2 * row], parents[2 * row + 1]];
+      const [low, high, parentLow, parentHigh] = [
+        inodes[2 * row],
+        inodes[2 * row + 1],
+        parents[2 * row],
+        parents[2 * row + 1],
+      ];
       this.add(low, high, parentLow, parentHigh, arena, offsets[row], offsets[row + 1]);
     }
   }
@@ -108,7 +121,8 @@ export class DirectoryTable {
       depth += 1;
     }
     const state = top >= 0 && within[top] === 1 ? 1 : 2;
-    for (let below = at; below >= 0 && below !== top && within[below] === 0; below = this.parent(below)) within[below] = state;
+    for (let below = at; below >= 0 && below !== top && within[below] === 0; below = this.parent(below))
+      within[below] = state;
     return state === 1;
   }
 
@@ -130,7 +144,7 @@ export class DirectoryTable {
 
   /** Positions in the order of inodes, the start among them. */
   inInodeOrder(): Uint32Array {
-    return Uint32Array.from({ length: this.count }, (_, at) => at).sort(
+    return Uint32Array.from({ length: this.count }, (_, at) => at).toSorted(
       (a, b) => this.highs[a] - this.highs[b] || this.lows[a] - this.lows[b],
     );
   }

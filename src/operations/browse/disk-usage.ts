@@ -32,7 +32,7 @@ export interface UsageTree {
   directories: DirectoryTable;
   /** Positions of the directories below the start, the start first. */
   positions: number[];
-  usage(position: number): Usage;
+  usage: (position: number) => Usage;
 }
 
 /** Sums by position of a directory. */

@@ -128,7 +128,12 @@ async function* matchByLookup(
         if (marks[row] === 0 || gathered.found[row] === 0 || !nameFits(columns, row, options)) continue;
         const name = columns.names.arena.subarray(columns.names.offsets[row], columns.names.offsets[row + 1]);
         const path = joinPath(directories.path(directory), name);
-        yield { path, low: columns.inodes[2 * row], high: columns.inodes[2 * row + 1], type: columns.types?.[row] ?? 0 };
+        yield {
+          path,
+          low: columns.inodes[2 * row],
+          high: columns.inodes[2 * row + 1],
+          type: columns.types?.[row] ?? 0,
+        };
       }
     }
   };

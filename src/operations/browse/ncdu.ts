@@ -95,7 +95,11 @@ function entry(
     (isShared ? `,"hlnkc":true,"nlink":${nlink}` : "") +
     (notRegular ? `,"notreg":true` : "") +
     `,"uid":${value(nodeColumn.uid)},"gid":${value(nodeColumn.gid)},"mode":${value(nodeColumn.mode) | modeBits(type)},"mtime":${BigInt.asIntN(64, wide(nodeColumn.mtime))}}`;
-  return Buffer.concat([Buffer.from(`${isDirectory ? "[" : ""}{"name":"`), escapeName(name), Buffer.from(`",${fields}`)]);
+  return Buffer.concat([
+    Buffer.from(`${isDirectory ? "[" : ""}{"name":"`),
+    escapeName(name),
+    Buffer.from(`",${fields}`),
+  ]);
 }
 
 /** The type as `st_mode` holds it. */

@@ -14,7 +14,9 @@ export interface NodeConditions {
 
 export function hasConditions(conditions: NodeConditions): boolean {
   const { sizes, newer, older, uid, gid } = conditions;
-  return (sizes?.length ?? 0) > 0 || newer !== undefined || older !== undefined || uid !== undefined || gid !== undefined;
+  return (
+    (sizes?.length ?? 0) > 0 || newer !== undefined || older !== undefined || uid !== undefined || gid !== undefined
+  );
 }
 
 /** Columns of `node` that conditions look at. */

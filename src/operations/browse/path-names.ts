@@ -7,7 +7,7 @@ import { joinPath, rootInode, trashName } from "./resolve-path.ts";
 /** One place where an inode is named. */
 export interface Link {
   parent: bigint;
-  name: Uint8Array<ArrayBuffer>;
+  name: Uint8Array;
 }
 
 const rootPath = new Uint8Array([0x2f]);
@@ -56,7 +56,7 @@ export class PathNames {
       for (let row = 0; row < batch.count; row += 1) {
         if (inodes?.[2 * row] !== low || inodes[2 * row + 1] !== high) continue;
         if (parents[2 * row] !== parentLow || parents[2 * row + 1] !== parentHigh) continue;
-        links.push({ parent, name: bytesAt(bytesOf(batch, 1), row).slice() as Uint8Array<ArrayBuffer> });
+        links.push({ parent, name: bytesAt(bytesOf(batch, 1), row).slice() });
       }
     }
   }
@@ -66,7 +66,7 @@ export class PathNames {
     const way: Link[] = [];
     const inodes: bigint[] = [];
     let path: Uint8Array | undefined;
-    for (let at = inode; ; ) {
+    for (let at = inode; ;) {
       if (at === rootInode || at === trashInode) {
         path = at === rootInode ? rootPath : trashPath;
         break;
@@ -104,7 +104,7 @@ export class PathNames {
       const directory = await this.directory(parent);
       if (directory !== undefined) paths.push(joinPath(directory, name));
     }
-    return paths.toSorted(Buffer.compare);
+    return paths.toSorted((a, b) => Buffer.compare(a, b));
   }
 }
 

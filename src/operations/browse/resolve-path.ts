@@ -89,7 +89,8 @@ function notFound(browser: Browser, directory: Place, name: Uint8Array): CairnEr
 
 async function notADirectory(browser: Browser, place: Place): Promise<CairnError> {
   const target = place.type === fileType.symlink ? await symlinkTarget(browser, place.inode) : undefined;
-  const link = target === undefined ? "" : `: it is a symbolic link to ${bytesToText(target)}, and links are not followed`;
+  const link =
+    target === undefined ? "" : `: it is a symbolic link to ${bytesToText(target)}, and links are not followed`;
   return new CairnError("not-a-directory", `${bytesToText(place.path)} is no directory${link}`, { exit: "notFound" });
 }
 

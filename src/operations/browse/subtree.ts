@@ -37,7 +37,10 @@ async function walk(browser: Browser, place: Place, signal: AbortSignal): Promis
   const budget = browser.pagesDecoded + Math.ceil(browser.pageCount("edge") / 2) + 8;
   for (let at = 0; at < directories.count; at += 1) {
     signal.throwIfAborted();
-    for await (const { batch, from, to } of browser.below("edge", inodeKeyOf(directories.lows[at], directories.highs[at]))) {
+    for await (const { batch, from, to } of browser.below(
+      "edge",
+      inodeKeyOf(directories.lows[at], directories.highs[at]),
+    )) {
       directories.addEdges(batch, from, to);
       if (browser.pagesDecoded > budget) return undefined;
     }
@@ -76,7 +79,8 @@ function* directoriesOf(batch: Batch, directories: DirectoryTable): Generator<Di
   const parents = (batch.columns[0] as { values: Uint32Array }).values;
   let from = 0;
   for (let row = 1; row <= batch.count; row += 1) {
-    if (row < batch.count && parents[2 * row] === parents[2 * from] && parents[2 * row + 1] === parents[2 * from + 1]) continue;
+    if (row < batch.count && parents[2 * row] === parents[2 * from] && parents[2 * row + 1] === parents[2 * from + 1])
+      continue;
     const directory = directories.map.get(parents[2 * from], parents[2 * from + 1]);
     if (directory >= 0 && directories.isWithin(directory)) yield { batch, from, to: row, directory };
     from = row;

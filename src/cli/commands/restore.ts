@@ -1,0 +1,174 @@
+import { CairnError } from "../../model/errors.ts";
+import { advanceIdsDefault } from "../../operations/changes/counters.ts";
+import { planChanges, repairs } from "../../operations/changes/plan-changes.ts";
+import type { Repair, WantedChanges } from "../../operations/changes/plan-changes.ts";
+import { restore as runRestore } from "../../operations/restore.ts";
+import type { RestoreResult } from "../../operations/restore.ts";
+import type { Manifest } from "../../format/manifest.ts";
+import { shellQuote } from "../command-text.ts";
+import type { Context } from "../context.ts";
+import { keyValues } from "../key-values.ts";
+import { withPassword, withoutPassword } from "../meta-url.ts";
+import { openSnapshotAt } from "../open-snapshot.ts";
+import type { VolumeOptions } from "../open-snapshot.ts";
+import { formatCount, formatSeconds, formatTime } from "../output/format.ts";
+import { openTarget } from "../registry.ts";
+import { howToSetSecrets, secretsGiven, secretsMissing } from "../secrets.ts";
+import { openTemporaryFolder } from "../temporary-folder.ts";
+
+export interface RestoreCommandOptions extends VolumeOptions {
+  repair?: string[];
+  /** True without a number. */
+  advanceIds?: string | true;
+  set?: string[];
+  secretFile?: string[];
+  replace?: string;
+  line?: string;
+}
+
+/** `restore SNAPSHOT META-URL`. */
+export async function restore(
+  context: Context,
+  [address, url]: readonly (string | undefined)[],
+  options: RestoreCommandOptions,
+): Promise<void> {
+  const { output, signal, memoryBytes, world } = context;
+  const wanted = wantedChanges(options);
+  const secrets = await secretsGiven(options.secretFile, world.env);
+  const target = await openTarget(await withPassword(url ?? "", world.env), { line: options.line });
+  await using opened = await openSnapshotAt(context, address ?? "", options);
+  await using temporary = await openTemporaryFolder();
+  const { snapshot } = opened;
+  const { manifest } = snapshot;
+  warnOfSnapshot(context, manifest, wanted);
+  const shared = { memoryBytes, temporaryFolder: temporary.path, progress: output.progress, signal };
+  const changes = await planChanges(snapshot, wanted, shared);
+  const result = await runRestore({
+    snapshot,
+    target,
+    changes,
+    secrets,
+    ...(options.replace === undefined ? {} : { replace: options.replace }),
+    ...shared,
+  });
+  const missing = secretsMissing(manifest.facts["secretsRemoved"], { ...manifest.secrets, ...secrets });
+  const shownUrl = withoutPassword(url ?? "");
+  const isReplaced = options.replace !== undefined;
+  await output.text(`${describe(result, { manifest, shownUrl, missing, isReplaced }).join("\n")}\n`);
+  await output.result("restore", {
+    snapshot: manifest.id,
+    volume: manifest.volume,
+    volumeName: manifest.volumeName,
+    target: target.location,
+    root: result.root,
+    restoredRoot: result.restoredRoot,
+    proven: true,
+    changes: result.changes,
+    records: result.records,
+    seconds: result.seconds,
+    secretsMissing: missing,
+  });
+}
+
+function wantedChanges(options: RestoreCommandOptions): WantedChanges {
+  const repair = (options.repair ?? [])
+    .flatMap((text) => text.split(","))
+    .map((text): Repair => {
+      const known = repairs.find((name) => name === text);
+      if (known !== undefined) return known;
+      throw new CairnError("usage", `--repair ${text} is not a repair`, {
+        exit: "wrongUse",
+        next: `give some of ${repairs.join(", ")}, separated by commas`,
+      });
+    });
+  const { advanceIds } = options;
+  const count = advanceIds === true ? advanceIdsDefault : Number(advanceIds ?? "1");
+  if (!Number.isSafeInteger(count) || count < 1) {
+    throw new CairnError("usage", `--advance-ids ${String(advanceIds)} is not a whole number above 0`, {
+      exit: "wrongUse",
+    });
+  }
+  return {
+    repair: [...new Set(repair)],
+    ...(advanceIds === undefined ? {} : { advanceIds: count }),
+    set: keyValues("--set", options.set),
+  };
+}
+
+/** What the backup found and a restore may have to correct. */
+const repairOf: Readonly<Record<string, Repair>> = {
+  "usage-lags": "usage",
+  "next-inode-too-low": "counters",
+  "next-chunk-too-low": "counters",
+  "next-trash-too-low": "counters",
+  "nlink-differs": "nlink",
+};
+
+function warnOfSnapshot({ output }: Context, manifest: Manifest, wanted: WantedChanges): void {
+  if (manifest.consistency.level === "none") {
+    output.progress.warn("not-a-snapshot", `this backup is not one consistent state: ${manifest.consistency.method}`);
+  }
+  for (const { code, severity, message } of manifest.findings) {
+    const repair = repairOf[code];
+    if (severity === "info" || (repair !== undefined && wanted.repair.includes(repair))) continue;
+    output.progress.warn(code, `${message}${repair === undefined ? "" : `; --repair=${repair} corrects it`}`);
+  }
+}
+
+interface Told {
+  manifest: Manifest;
+  shownUrl: string;
+  missing: readonly string[];
+  isReplaced: boolean;
+}
+
+function describe(result: RestoreResult, { manifest, shownUrl, missing, isReplaced }: Told): string[] {
+  const { seconds, changes } = result;
+  const quoted = shellQuote(shownUrl);
+  const records = Object.values(result.records).reduce((sum, count) => sum + count, 0);
+  const isSame = result.root === result.restoredRoot;
+  const lines = [
+    `Restored volume ${manifest.volumeName} as of ${formatTime(Date.parse(manifest.time))} into ${shownUrl}`,
+    `  what     ${formatCount(records)} records, ${formatCount(result.records["node"] ?? 0)} of them inodes`,
+    `  took     ${formatSeconds(seconds.write)} to write, ${formatSeconds(seconds.prove)} to read back and prove, ${formatSeconds(seconds.publish)} to publish`,
+    `  proof    ${isSame ? "what was read back has the snapshot's root" : "what was read back has the root that the changes below lead to"}`,
+    `           snapshot  ${result.root}`,
+    `           restored  ${result.restoredRoot}`,
+  ];
+  for (const { name, description, records: count } of changes) {
+    lines.push(`  change   ${name}: ${description} (${formatCount(count)} ${count === 1 ? "record" : "records"})`);
+  }
+  if (isReplaced)
+    lines.push(
+      `  kept     the database that was there, beside the new one, with .replaced- and the time after its name`,
+    );
+  if (missing.length > 0) {
+    lines.push(
+      "",
+      `The snapshot does not hold these secrets of the volume. Set them before you mount it:`,
+      ...howToSetSecrets(missing, quoted),
+    );
+  }
+  lines.push("", ...(isReplaced ? replacedWarning(quoted) : copyWarning(quoted)));
+  return lines;
+}
+
+/** A restored volume shares UUID and bucket with the original: whoever cleans up in one deletes blocks of the other. */
+function copyWarning(url: string): string[] {
+  return [
+    "This volume has the UUID and the bucket of the original. As long as both exist:",
+    `  look at the copy with: juicefs mount --read-only --no-bgjob ${url} /MOUNTPOINT`,
+    "  never run juicefs gc --delete on it, and never mount it writable: background jobs and new files of one delete or overwrite blocks of the other.",
+    "If it takes the original's place, retire the original first; --advance-ids then keeps new numbers clear of those handed out since the snapshot.",
+    "juicefs gc --delete on an older state deletes the blocks of every file written since: run it only when you want just that.",
+  ];
+}
+
+function replacedWarning(url: string): string[] {
+  return [
+    "The volume is back at the snapshot's state; blocks that were written since are still in the bucket.",
+    `  look first with: juicefs mount --read-only --no-bgjob ${url} /MOUNTPOINT`,
+    "  never run juicefs gc --delete before you are sure that nothing written since the snapshot is wanted: it deletes those blocks.",
+    "Without --advance-ids, new files may get numbers that were handed out since the snapshot.",
+  ];
+}
