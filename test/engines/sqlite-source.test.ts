@@ -108,7 +108,7 @@ test("a column in which every record has the default is left out", async () => {
   execute(path, "UPDATE jfs_node SET rdev = NULL, tier_id = 0");
   await using view = await openSqliteSource(`sqlite3://${path}`).open(options);
   const nodes: Batch[] = [];
-  for await (const batch of view.batches()) if (batch.table === 2) nodes.push(batch);
+  for await (const batch of view.batches()) if (batch.table === 2 && batch.count > 0) nodes.push(batch);
   assert.ok(
     nodes.every(
       (batch) => batch.columns[nodeColumn.rdev] === undefined && batch.columns[nodeColumn.tier] === undefined,

@@ -146,8 +146,11 @@ export function openVolumeReader(database: Database, options: VolumeReaderOption
       nodeColumns,
       nodeTimes((name) => schema.hasColumn("node", name)),
     );
+    yield endOf(juicefsTable.node);
     yield* scan("edge", juicefsTable.edge, edgeColumns);
+    yield endOf(juicefsTable.edge);
     yield* chunks();
+    yield endOf(juicefsTable.chunk);
     yield* sliceRefs();
     yield* delayedSlices();
     for (const { table, canonicalTable, columns } of plainTables) yield* scan(table, canonicalTable, columns);
@@ -191,6 +194,11 @@ export function openVolumeReader(database: Database, options: VolumeReaderOption
       };
     },
   };
+}
+
+/** Says that a large table is complete: it is sorted and stored while the next one is read. */
+function endOf(table: number): Batch {
+  return { table, count: 0, columns: [], last: true };
 }
 
 const nodeColumns: ColumnMap = [
