@@ -1,3 +1,4 @@
+import { CairnError } from "../model/errors.ts";
 import { batchFromRows, rowAt } from "../model/batch.ts";
 import type { TableSchema } from "../model/schema.ts";
 import { hashKeys } from "./key.ts";
@@ -69,6 +70,13 @@ export function decodeIndexPage(page: Uint8Array): IndexEntry[] {
   const entries: IndexEntry[] = [];
   for (let row = 0; row < batch.count; row += 1) {
     const [firstKey, id, rawBytes, records, tail, pack, offset, length, chain] = rowAt(indexSchema, batch, row);
+    const isWhole =
+      (id as Uint8Array).length === 32 &&
+      (pack as Uint8Array).length === 16 &&
+      (chain as Uint8Array).length % locationBytes === 0 &&
+      Number.isSafeInteger(Number(records));
+    if (!isWhole)
+      throw new CairnError("page-damaged", "an index page has an entry of no page", { exit: "repositoryDamaged" });
     entries.push({
       firstKey: firstKey as Uint8Array,
       id: Buffer.from(id as Uint8Array).toString("hex"),

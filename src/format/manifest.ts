@@ -3,6 +3,7 @@ import { CairnError, messageOf } from "../model/errors.ts";
 import type { Consistency, Facts, Finding } from "../model/ports.ts";
 import { decodeFrame, encodeFrame } from "./frame.ts";
 import type { Extreme } from "./extremes.ts";
+import { wrongManifestField } from "./manifest-shape.ts";
 
 /** Version of the repository's objects; a reader refuses a greater one by name. */
 export const formatVersion = 1;
@@ -109,7 +110,10 @@ export function decodeManifest(bytes: Uint8Array, name: string): Manifest {
     throw damaged(name, "its lengths do not add up");
   const frame = buffer.subarray(headerEnd + 8, frameEnd);
   const body = decodeFrame(frame, `the manifest of snapshot ${name}`, rawLength);
-  return { ...(parseJson(body, name) as Manifest), ...header };
+  const manifest = { ...(parseJson(body, name) as Manifest), ...header };
+  const wrong = wrongManifestField({ ...manifest });
+  if (wrong !== undefined) throw damaged(name, `its field "${wrong}" is missing or not what it should be`);
+  return manifest;
 }
 
 function parseJson(bytes: Uint8Array, name: string): unknown {

@@ -88,7 +88,8 @@ export function decodePackTrailer(trailer: Uint8Array, hash: Uint8Array, pack: s
   const entries: PackEntry[] = [];
   let at = 0;
   while (at < buffer.length) {
-    const length = buffer.readUInt32LE(at);
+    const length = at + 4 > buffer.length ? 0 : buffer.readUInt32LE(at);
+    if (length === 0 || at + 4 + length > buffer.length) throw damaged(pack, "its trailer ends too early");
     const { batch } = decodePage(trailerSchema, 0, buffer.subarray(at + 4, at + 4 + length));
     for (let row = 0; row < batch.count; row += 1) {
       const [offset, id, frameLength, rawBytes, chain] = rowAt(trailerSchema, batch, row);

@@ -9,9 +9,11 @@ import { compareKeys, encodeKey, firstNotRising, hashKeys } from "./key.ts";
 import { encodeLargeReference } from "./large-value.ts";
 import {
   cutHashBelow,
+  keyBytesMax,
   largeReferenceBytes,
   largeValueBytes,
   pageBytesMax,
+  pageLargeBytesMax,
   pageRecordsMax,
   pageRecordsMin,
 } from "./limits.ts";
@@ -51,7 +53,7 @@ export class Pager {
   #pieces: Piece[] = [];
   #rows = 0;
   #bytes = 0;
-  #hasLarge = false;
+  #largeBytes = 0;
   #last: Piece | undefined;
   #hashes = new Uint32Array(0);
 
@@ -72,24 +74,26 @@ export class Pager {
     const hashes = this.#hashes;
     hashKeys(this.#schema, batch, 0, count, hashes);
     this.#checkOrder(batch);
+    this.#checkKeyLengths(batch);
     const columns = this.#bytesColumns.map((index) => batch.columns[index] as BytesColumn | undefined);
     let start = 0;
     for (let row = 0; row < count; row += 1) {
       let size = this.#fixedBytes;
-      let isLarge = false;
+      let large = 0;
       for (const column of columns) {
         if (column === undefined) continue;
         const length = column.offsets[row + 1] - column.offsets[row];
-        if (length > largeValueBytes) isLarge = true;
+        if (length > largeValueBytes) large += length;
         size += length > largeValueBytes ? largeReferenceBytes : length;
       }
-      if (this.#bytes + size > pageBytesMax && this.#rows > 0) {
+      const isFull = this.#bytes + size > pageBytesMax || this.#largeBytes + large > pageLargeBytesMax;
+      if (isFull && this.#rows > 0) {
         this.#cut(batch, start, row);
         start = row;
       }
       this.#rows += 1;
       this.#bytes += size;
-      this.#hasLarge ||= isLarge;
+      this.#largeBytes += large;
       if (this.#rows >= pageRecordsMin && (hashes[row] < cutHashBelow || this.#rows === pageRecordsMax)) {
         this.#cut(batch, start, row + 1);
         start = row + 1;
@@ -122,14 +126,14 @@ export class Pager {
     this.#pieces = [];
     this.#rows = 0;
     this.#bytes = 0;
-    this.#hasLarge = false;
+    this.#largeBytes = 0;
   }
 
   #emit(records: Piece): void {
     const schema = this.#schema;
     const { batch, from, to } = records;
     const large: LargeRow[] = [];
-    const stored = this.#hasLarge ? this.#takeLargeValues(records, large) : records;
+    const stored = this.#largeBytes > 0 ? this.#takeLargeValues(records, large) : records;
     const { raw, sections } = encodePage(
       schema,
       stored.batch,
@@ -178,6 +182,24 @@ export class Pager {
     if (last !== undefined) this.#requireRising(compareKeys(this.#schema, last.batch, last.from, batch, 0), batch, 0);
     const row = firstNotRising(this.#schema, batch);
     if (row >= 0) this.#requireRising(compareKeys(this.#schema, batch, row - 1, batch, row), batch, row);
+  }
+
+  #checkKeyLengths(batch: Batch): void {
+    for (let index = 0; index < this.#schema.keyCount; index += 1) {
+      if (this.#schema.columns[index].type !== "bytes") continue;
+      const { offsets } = batch.columns[index] as BytesColumn;
+      for (let row = 0; row < batch.count; row += 1) {
+        const length = offsets[row + 1] - offsets[row];
+        if (length > keyBytesMax) {
+          const { name } = this.#schema.columns[index];
+          throw new CairnError(
+            "key-too-long",
+            `table ${this.#schema.name} has a record whose ${name} is ${length} bytes long; ${keyBytesMax} can be stored`,
+            { next: "shorten it in the volume, then back it up again" },
+          );
+        }
+      }
+    }
   }
 
   #requireRising(order: number, batch: Batch, row: number): void {

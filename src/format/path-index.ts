@@ -23,11 +23,12 @@ export const pathSchema: TableSchema = {
 export function pathRecords(edges: Piece, parentColumn: number, inodeColumn: number, tail: number): Batch {
   const { batch, from, to } = edges;
   const count = to - from;
+  const inodes = batch.columns[inodeColumn] === undefined ? undefined : integersOf(batch, inodeColumn);
   return {
     table: 0,
     count,
     columns: [
-      { values: integersOf(batch, inodeColumn).slice(2 * from, 2 * to) },
+      { values: inodes === undefined ? new Uint32Array(2 * count) : inodes.slice(2 * from, 2 * to) },
       { values: integersOf(batch, parentColumn).slice(2 * from, 2 * to) },
       { values: new Uint32Array(count).fill(tail) },
     ],

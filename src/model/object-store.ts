@@ -6,12 +6,13 @@ export interface ObjectStore {
   /** Where it is, for messages; no secrets. */
   readonly location: string;
   /**
-   * Writes a new object, durable and whole when it resolves; never seen in part by a reader.
+   * Writes a new object, durable and whole when it resolves; never seen in part by a reader. A streamed chunk is valid until the
+   * next one is asked for.
    * A chunk of a stream is the store's only until it asks for the next one.
    * Throws `object-exists` when the name is taken, and leaves that object as it is.
    */
   put(name: string, content: Uint8Array | AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<void>;
-  /** The bytes of a range, or of the whole object; `undefined` when there is no such object. Shorter than asked at its end. */
+  /** The bytes of a range (the caller's own), or of the whole object; `undefined` when there is no such object. Shorter than asked at its end. */
   get(name: string, range?: { offset: number; length: number }, signal?: AbortSignal): Promise<Uint8Array | undefined>;
   /** Bytes of an object, or `undefined`. */
   size(name: string, signal?: AbortSignal): Promise<number | undefined>;

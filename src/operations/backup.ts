@@ -147,6 +147,8 @@ async function latestSnapshot(
       if (manifest.kind !== view.kind.name || manifest.identityVersion !== identityVersion) continue;
       return openSnapshot(repository, manifest, [view.kind]);
     } catch (error) {
+      // Gone since it was listed: a prune took it.
+      if (error instanceof CairnError && error.exit === "notFound") continue;
       if (!(error instanceof CairnError) || error.exit !== "repositoryDamaged") throw error;
       progress.warn("parent-unusable", `cannot build on snapshot ${name.id}: ${error.message}`);
     }

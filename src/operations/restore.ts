@@ -111,6 +111,16 @@ export async function restore(options: RestoreOptions): Promise<RestoreResult> {
   await writer.finish();
   const written = performance.now();
   const expectedRoot = computeRoot(kind, expected);
+  if (changes.length === 0 && expectedRoot !== manifest.root) {
+    throw new CairnError(
+      "snapshot-damaged",
+      `snapshot ${manifest.id} names the root ${manifest.root}, and its tables give ${expectedRoot}`,
+      {
+        exit: "repositoryDamaged",
+        unharmed: "the target was not published",
+      },
+    );
+  }
   {
     await using view = await writer.readBack();
     await prove(options, view, expectedRoot, { tables: expected, changedPages, records: total });

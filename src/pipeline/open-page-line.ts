@@ -94,6 +94,8 @@ export function openPageLine(options: PageLineOptions, signal: AbortSignal): Ope
       signal.removeEventListener("abort", onAbort);
       finished = true;
       await worker.terminate();
+      // Who still waits to push must not wait for ever.
+      fail(new CairnError("internal", "the page line was closed"));
     },
   };
 }

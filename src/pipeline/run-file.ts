@@ -1,5 +1,6 @@
 import { closeSync, openSync, readSync, unlinkSync, writeSync } from "node:fs";
 import { join } from "node:path";
+import { threadId } from "node:worker_threads";
 import type { Batch, BytesColumn, Column, IntegerColumn } from "../model/batch.ts";
 import { CairnError, messageOf } from "../model/errors.ts";
 import type { TableSchema } from "../model/schema.ts";
@@ -21,7 +22,7 @@ export class RunFile {
     this.#schema = schema;
     this.#table = table;
     serial += 1;
-    const path = join(folder, `run-${process.pid}-${serial}-${schema.name}`);
+    const path = join(folder, `run-${process.pid}-${threadId}-${serial}-${schema.name}`);
     try {
       this.#descriptor = openSync(path, "wx+", 0o600);
       unlinkSync(path);

@@ -8,7 +8,9 @@ import { RunBuffer } from "./run-buffer.ts";
 import { RunFile } from "./run-file.ts";
 import { sortOrder } from "./sort-order.ts";
 
+/** A block holds this many records at most, and this many bytes of names and values unless one record has more. */
 const blockRecords = 8192;
+const blockBytes = 1 << 20;
 
 /** Sorts one table's records, appended in any order, by key; what is over the budget of the whole sorter lies in run files. */
 export class TableSorter implements Disposable {
@@ -68,12 +70,25 @@ export class TableSorter implements Disposable {
     return {
       read: () => {
         if (from === batch.count) return undefined;
-        const to = Math.min(batch.count, from + blockRecords);
+        const to = this.#blockEnd(batch, order, from);
         const block = gather(this.#schema, batch, order, from, to);
         from = to;
         return block;
       },
     };
+  }
+
+  #blockEnd(batch: Batch, order: Uint32Array | undefined, from: number): number {
+    const most = Math.min(batch.count, from + blockRecords);
+    let bytes = 0;
+    for (let at = from; at < most; at += 1) {
+      const row = order === undefined ? at : order[at];
+      for (const column of batch.columns) {
+        if (column !== undefined && "offsets" in column) bytes += column.offsets[row + 1] - column.offsets[row];
+      }
+      if (bytes > blockBytes) return Math.max(at, from + 1);
+    }
+    return most;
   }
 
   [Symbol.dispose](): void {

@@ -60,5 +60,11 @@ export async function readPackEntries(
     (await repository.store.get(name, { offset: Math.max(0, offset), length })) ?? new Uint8Array(0);
   checkPackHeader(await read(0, packHeaderBytes), pack);
   const footer = decodePackFooter(await read(size - packFooterBytes, packFooterBytes), pack);
+  if (footer.offset + footer.length + packFooterBytes !== size) {
+    throw new CairnError("pack-damaged", `pack ${pack} is damaged: its trailer is not where its end says`, {
+      exit: "repositoryDamaged",
+      details: { pack },
+    });
+  }
   return decodePackTrailer(await read(footer.offset, footer.length), footer.hash, pack);
 }

@@ -140,11 +140,23 @@ export class SnapshotWriter {
     const id = createHash("sha256").update(raw).digest("hex");
     const page = { firstKey: facts.firstKey, count: facts.count, tail: facts.tail, rawBytes: raw.length };
     const known = this.#interrupted.get(id);
-    const base = await parentIndex?.find(facts.firstKey, level);
+    const base = await this.#findBase(parentIndex, facts.firstKey, level);
     for (const candidate of [base?.id === id ? base : undefined, known]) {
-      if (candidate !== undefined && this.#isUsable(candidate)) {
-        return { page, id, stored: { location: candidate.location, chain: candidate.chain } };
-      }
+      if (candidate === undefined || !this.#isUsable(candidate)) continue;
+      const { location, chain } = candidate;
+      const entry = {
+        firstKey: facts.firstKey,
+        id,
+        rawBytes: raw.length,
+        records: facts.count,
+        tail: 0,
+        location,
+        chain,
+      };
+      const read = await this.#tryRead(entry, schema);
+      if (read === undefined) continue;
+      releaseBytes(read);
+      return { page, id, stored: { location, chain } };
     }
     return { page, id, stored: await this.#encode(raw, base, schema, sections) };
   }
@@ -194,9 +206,26 @@ export class SnapshotWriter {
 
   /** The raw bytes of a base for a patch; undefined where there is none, or none that can be read: then the page is stored whole. */
   async #readBase(base: IndexEntry, schema: TableSchema): Promise<Uint8Array | undefined> {
-    if (base.chain.length >= chainMax || !this.#isUsable(base)) return undefined;
+    return base.chain.length >= chainMax || !this.#isUsable(base) ? undefined : this.#tryRead(base, schema);
+  }
+
+  /**
+   * A stored page, or undefined where it is damaged. Every page that a snapshot shares with earlier ones is read before it is relied on:
+   * a backup that reports success over a rotten page would be a false one. An unchanged page costs less to check than to compress.
+   */
+  async #tryRead(entry: IndexEntry, schema: TableSchema | undefined): Promise<Uint8Array | undefined> {
     try {
-      return await this.#reader.read(base, schema);
+      return await (schema === undefined ? this.#reader.readWhole(entry) : this.#reader.read(entry, schema));
+    } catch (error) {
+      if (error instanceof CairnError && error.exit === "repositoryDamaged") return undefined;
+      throw error;
+    }
+  }
+
+  /** The parent's page at a key; undefined where its index is damaged: then the page is stored as if there were no parent. */
+  async #findBase(index: IndexReader | undefined, key: Uint8Array, level: number): Promise<IndexEntry | undefined> {
+    try {
+      return await index?.find(key, level);
     } catch (error) {
       if (error instanceof CairnError && error.exit === "repositoryDamaged") return undefined;
       throw error;
@@ -234,7 +263,7 @@ export class SnapshotWriter {
       const firstKey = Buffer.concat([hash, Buffer.alloc(4)]);
       firstKey.writeUInt32BE(part, 32);
       const raw = value.subarray(at, at + largePartBytes);
-      const known = await this.#parent?.largeIndex.find(firstKey);
+      const known = await this.#findBase(this.#parent?.largeIndex, firstKey, 0);
       const facts = { firstKey, count: 1, tail: 0 };
       const same =
         known !== undefined && Buffer.compare(known.firstKey, firstKey) === 0 ? this.#parent?.largeIndex : undefined;

@@ -41,6 +41,14 @@ export function openSnapshot(repository: Repository, manifest: Manifest, kinds: 
       },
     );
   }
+  const unknown = manifest.tables.find(({ name }) => !kind.tables.some((table) => table.name === name));
+  if (unknown !== undefined) {
+    throw new CairnError(
+      "format-unknown",
+      `snapshot ${manifest.id} has the table ${unknown.name}, which this Cairn does not know`,
+      { exit: "repositoryDamaged", next: "use a newer version of Cairn" },
+    );
+  }
   const reader = new PageReader(repository.store, manifest.volume);
   const indexes = new Map<string, IndexReader>();
   const top = (table: string): IndexTop | null =>

@@ -52,6 +52,20 @@ function testReading(inStore: InStore): void {
     }
   });
 
+  inStore("does not keep the chunks of a stream", async ({ store }) => {
+    async function* reused(): AsyncGenerator<Uint8Array> {
+      const chunk = new Uint8Array(4);
+      for (const text of ["one ", "two ", "end."]) {
+        chunk.set(bytes(text));
+        yield chunk;
+        chunk.fill(0);
+      }
+      chunk.buffer.transfer(0);
+    }
+    await store.put("reused", reused());
+    assert.equal(Buffer.from((await store.get("reused")) ?? []).toString(), "one two end.");
+  });
+
   inStore("reads ranges, and gives less at the end of an object", async ({ store }) => {
     await store.put("digits", bytes("0123456789"));
     const read = async (offset: number, length: number): Promise<string | undefined> => {

@@ -14,7 +14,7 @@ export class MemoryStore implements ObjectStore {
     else {
       for await (const chunk of content) {
         signal?.throwIfAborted();
-        chunks.push(chunk);
+        chunks.push(chunk.slice());
       }
     }
     signal?.throwIfAborted();
