@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { rmSync } from "node:fs";
+import { generateKeyPairSync } from "node:crypto";
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { splitSecrets } from "../../src/engines/juicefs/secrets.ts";
@@ -18,9 +18,12 @@ const url = `sqlite3://${path}`;
 
 before(async () => {
   const keyPath = join(folder, "key.pem");
-  execFileSync("openssl", ["genrsa", "-aes256", "-traditional", "-passout", "pass:12345678", "-out", keyPath, "2048"], {
-    stdio: "ignore",
+  const { privateKey } = generateKeyPairSync("rsa", {
+    modulusLength: 2048,
+    publicKeyEncoding: { type: "spki", format: "pem" },
+    privateKeyEncoding: { type: "pkcs1", format: "pem", cipher: "aes-256-cbc", passphrase: "12345678" },
   });
+  writeFileSync(keyPath, privateKey);
   process.env["JFS_RSA_PASSPHRASE"] = "12345678";
   await runJuicefs([
     "format",

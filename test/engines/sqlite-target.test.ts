@@ -6,7 +6,7 @@ import { after, before, test } from "node:test";
 import { openSqliteTarget } from "../../src/engines/juicefs/sqlite/target.ts";
 import { batchFromRows } from "../../src/model/batch.ts";
 import { CairnError } from "../../src/model/errors.ts";
-import { juicefs } from "../../src/model/juicefs.ts";
+import { juicefs, nodeColumn } from "../../src/model/juicefs.ts";
 import { contentsOf, execute, oneValue, settingOf } from "./sqlite-contents.ts";
 import type { ReadVolume, WriteOptions } from "./sqlite-copy.ts";
 import { copyVolume, planOf, portOptions, readVolume, testFolder, writeVolume } from "./sqlite-copy.ts";
@@ -250,6 +250,16 @@ test("copies of copies stay the same", async () => {
 test("two records that are one in SQLite are refused, and nothing stays behind", async () => {
   const { url, dir } = place("twice");
   const records = volume.records.map((rows, table) => (table === 3 ? [...rows, rows[rows.length - 1]] : rows));
+  await assert.rejects(writeVolume({ ...volume, records }, url, options), refused("does-not-fit"));
+  assert.deepEqual(readdirSync(dir), []);
+});
+
+test("a time that SQLite cannot hold is refused, and nothing stays behind", async () => {
+  const { url, dir } = place("far-time");
+  const past = -(2n ** 62n);
+  const records = volume.records.map((rows, table) =>
+    table === 2 ? rows.map((row) => row.map((value, column) => (column === nodeColumn.mtime ? past : value))) : rows,
+  );
   await assert.rejects(writeVolume({ ...volume, records }, url, options), refused("does-not-fit"));
   assert.deepEqual(readdirSync(dir), []);
 });

@@ -4,10 +4,10 @@ import type { SettingField } from "./setting.ts";
 import { settingText } from "./setting.ts";
 
 /** What JuiceFS itself writes in place of a secret that it left out. */
-export const removedSecret = "removed";
+const removedSecret = "removed";
 
 /** The name under which the user info of the bucket URL is handed on. */
-export const bucketUserInfo = "BucketUserInfo";
+const bucketUserInfo = "BucketUserInfo";
 
 /** Fields that `KeyEncrypted` wraps. */
 const wrappedFields = ["EncryptKey", "SecretKey", "SessionToken"];

@@ -140,7 +140,7 @@ export function settingFieldsOf(batch: Batch): SettingField[] {
 }
 
 /** UTF-8 text, strictly: JuiceFS' setting is written by Go's JSON encoder, which writes no other. */
-export function textOf(bytes: Uint8Array): string {
+function textOf(bytes: Uint8Array): string {
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch (error) {

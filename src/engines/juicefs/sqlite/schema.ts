@@ -255,13 +255,6 @@ export const sqlTables: readonly SqlTable[] = [
   ),
 ];
 
-/** The table of that name, which must be one of `sqlTables`. */
-export function sqlTable(name: string): SqlTable {
-  const found = sqlTables.find((candidate) => candidate.name === name);
-  if (found === undefined) throw new RangeError(`JuiceFS has no table ${name}`);
-  return found;
-}
-
 /** The tables that clients of a line create, with the columns that they give them. */
 export function tablesOfLine(line: JuicefsLine): SqlTable[] {
   return sqlTables

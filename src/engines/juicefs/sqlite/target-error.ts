@@ -7,9 +7,21 @@ const sqliteConstraint = 19;
 
 /** What SQLite says while a database is being filled, as an error that names the way out. Errors of our own pass. */
 export function targetError(path: string, error: unknown): unknown {
+  const unharmed = "the unfinished file was removed; nothing else was touched";
+  if (error instanceof Error && "code" in error && error.code === "ERR_INVALID_ARG_VALUE") {
+    return new CairnError(
+      "does-not-fit",
+      `a number of the snapshot does not fit into 64 bits of SQLite: ${error.message}`,
+      {
+        unharmed,
+        next: "restore into another engine (docs/engines/limits.md)",
+        exit: "targetRefused",
+        cause: error,
+      },
+    );
+  }
   const code = sqliteResultCode(error);
   if (error instanceof CairnError || code === undefined) return error;
-  const unharmed = "the unfinished file was removed; nothing else was touched";
   switch (code & 0xff) {
     case sqliteFull:
       return new CairnError(

@@ -36,12 +36,22 @@ export interface SqliteTargetOptions {
 /** SQLite's integers are signed; JuiceFS' own client writes no greater one either. */
 const largest = 2n ** 63n - 1n;
 
-/** Highest values by column. Every column of 64 bits that is unsigned in the canonical form. */
-const sqliteLimits: ColumnLimits = Object.fromEntries(
-  juicefs.tables.flatMap((table) =>
-    table.columns.filter((column) => column.type === "u64").map((column) => [`${table.name}.${column.name}`, largest]),
+/** Times are held in microseconds. */
+const lastSecond = largest / 1_000_000n - 1n;
+
+/** Highest values by column: every column of 64 bits that is unsigned in the canonical form, and times. */
+const sqliteLimits: ColumnLimits = {
+  ...Object.fromEntries(
+    juicefs.tables.flatMap((table) =>
+      table.columns
+        .filter((column) => column.type === "u64")
+        .map((column) => [`${table.name}.${column.name}`, largest]),
+    ),
   ),
-);
+  "node.atime": lastSecond,
+  "node.mtime": lastSecond,
+  "node.ctime": lastSecond,
+};
 
 /** A new SQLite database for a restored volume: `sqlite3:///path/to.db?table_prefix=…`. Throws `meta-url-invalid`. */
 export function openSqliteTarget(url: string, options: SqliteTargetOptions = {}): Target {
