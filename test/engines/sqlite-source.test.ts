@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { after, test } from "node:test";
@@ -101,6 +101,25 @@ test("a signal ends a read, wherever it is", async () => {
   await assert.rejects(async () => {
     for (let batch = await batches.next(); batch.done !== true; batch = await batches.next());
   }, /enough/);
+});
+
+test("a copy of the database goes with the view, however that ends", async () => {
+  const path = quickstartVolume(folder);
+  execute(path, "PRAGMA journal_mode = DELETE");
+  const source = openSqliteSource(`sqlite3://${path}`);
+  {
+    await using view = await source.open(options);
+    assert.equal(readdirSync(options.temporaryFolder, { recursive: true }).length, 2);
+    assert.notEqual(view.volumeId, "");
+  }
+  assert.deepEqual(readdirSync(options.temporaryFolder), []);
+  const abort = new AbortController();
+  {
+    await using view = await source.open({ ...options, signal: abort.signal });
+    abort.abort(new Error("enough"));
+    await assert.rejects(view.summary(), /enough/);
+  }
+  assert.deepEqual(readdirSync(options.temporaryFolder), []);
 });
 
 test("a column in which every record has the default is left out", async () => {

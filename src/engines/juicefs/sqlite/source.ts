@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { Batch } from "../../../model/batch.ts";
 import { juicefs } from "../../../model/juicefs.ts";
 import type { Source, SourceOptions, SourceView } from "../../../model/ports.ts";
@@ -24,7 +27,7 @@ export function openSqliteSource(url: string, options: SqliteSourceOptions = {})
   return {
     async describe(signal) {
       await using thread = startSourceThread(signal);
-      const temporaryFolder = "";
+      const temporaryFolder = tmpdir();
       return await thread.call("describe", { path: parsed.path, tablePrefix: parsed.tablePrefix, temporaryFolder });
     },
     open: (sourceOptions) => openSourceView(parsed, sourceOptions, options),
@@ -96,9 +99,15 @@ async function openThreadView(
   sorted: readonly string[],
 ): Promise<SourceView> {
   const { signal, memoryBytes } = options;
+  // A folder of its own: a thread that is ended in the middle of a copy cannot remove it.
+  const temporaryFolder = mkdtempSync(join(options.temporaryFolder, "sqlite-"));
   const thread = startSourceThread(signal);
+  async function endThread(): Promise<void> {
+    await thread[Symbol.asyncDispose]();
+    rmSync(temporaryFolder, { recursive: true, force: true });
+  }
   try {
-    const volume = await thread.call("open", { ...locationOf(url, options), ...request });
+    const volume = await thread.call("open", { ...locationOf(url, { ...options, temporaryFolder }), ...request });
     const inFlight = Math.max(2, Math.min(16, Math.floor(memoryBytes / batchBytesMax)));
     return {
       kind: juicefs,
@@ -110,11 +119,11 @@ async function openThreadView(
       async [Symbol.asyncDispose]() {
         // Locks and the temporary copy go with a proper close; a thread that fails at it is ended all the same.
         if (!signal.aborted) await thread.call("close", undefined).catch(() => {});
-        await thread[Symbol.asyncDispose]();
+        await endThread();
       },
     };
   } catch (error) {
-    await thread[Symbol.asyncDispose]();
+    await endThread();
     throw error;
   }
 }
