@@ -13,11 +13,8 @@ const needed = [
   { command: "fusermount3", package: "fuse3" },
   { command: "sqlite3", package: "sqlite3" },
   { command: "setfacl", package: "acl" },
-  { command: "setfattr", package: "attr" },
-  { command: "chattr", package: "e2fsprogs" },
-  { command: "fallocate", package: "util-linux" },
   { command: "umount", package: "mount" },
-  { command: "python3", package: "python3-minimal" },
+  { command: "python3", package: "python3" },
 ] as const;
 
 /** Only building needs these, so a machine with a filled cache does without. */

@@ -5,8 +5,8 @@
 import { closeSync, mkdirSync, openSync, renameSync, unlinkSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { backup, DatabaseSync } from "node:sqlite";
-import { setTimeout as sleep } from "node:timers/promises";
-import { mountVolume, runJuicefs, type MountedVolume } from "./juicefs-cli.ts";
+import { setImmediate, setTimeout as sleep } from "node:timers/promises";
+import { mountVolume, runJuicefs, type MountedVolume, type MountOptions } from "./juicefs-cli.ts";
 import { makeFlags, makeOddAcls, makeOddAttributes, makeOddXattrs, makeSpecialFiles } from "./odd-attributes.ts";
 import { pathOf, type OddBench, type OddSize } from "./odd-bench.ts";
 import { makeOddData, writeEach } from "./odd-data.ts";
@@ -166,30 +166,31 @@ function endingsOf(mounted: MountedVolume, syscalls: Syscalls, held: number[]) {
  */
 async function leaveUnfinishedWork(metaUrl: string, databasePath: string, bench: Unfinished): Promise<void> {
   const { mountpoint, random } = bench;
-  const mounted = await mountVolume(metaUrl, mountpoint, {
-    workFolder: bench.dir,
-    noBackgroundJobs: true,
-    extra: ["--max-deletes=0"],
-  });
+  const options: MountOptions = { workFolder: bench.dir, noBackgroundJobs: true, extra: ["--max-deletes=0"] };
+  const database = new DatabaseSync(databasePath, { readOnly: true, timeout: 10_000 });
+  let mounted = await mountVolume(metaUrl, mountpoint, options);
   try {
     const at = (name: string) => join(mountpoint, name);
     const makeFolder = (path: string, count: number) => {
-      mkdirSync(path);
+      mkdirSync(path, { recursive: true });
       for (let index = 0; index < count; index += 1) {
         writeFileSync(join(path, `file-${index}`), random.bytes(10 + random.below(100)));
       }
     };
     // More than the hundred deletions that a client does at a time: the rest is put off.
     makeFolder(at("doomed"), bench.size === "full" ? 400 : 250);
-    mkdirSync(at("half-cloned"));
-    for (let index = 0; index < 60; index += 1) makeFolder(at(`half-cloned/folder-${index}`), 5);
+    makeFolder(at("half-cloned/folder"), 600);
     const rewritten = pathOf(mountpoint, "compacted-without-trash");
     writeEach(rewritten, [0, 500, 1000, 700, 200], (offset) => ({ at: offset, data: random.bytes(600) }), true);
     await runJuicefs(["compact", rewritten.toString()]);
     await runJuicefs(["rmr", at("doomed")]);
-    await breakOffAClone(databasePath, bench.tablePrefix, mounted, at);
+    for (let attempt = 1; !(await breakOffAClone(database, bench.tablePrefix, mounted)); attempt += 1) {
+      if (attempt === 10) throw new Error("every clone ended before it was seen; make the volume again");
+      mounted = await mountVolume(metaUrl, mountpoint, options);
+    }
   } finally {
     await mounted.crash();
+    database.close();
   }
 }
 
@@ -201,37 +202,24 @@ interface Unfinished {
   random: SeededRandom;
 }
 
-/** Kills the client when a clone has some entries and is not attached yet; tries again when the clone was faster. */
-async function breakOffAClone(
-  databasePath: string,
-  prefix: string,
-  mounted: MountedVolume,
-  at: (name: string) => string,
-): Promise<void> {
-  const database = new DatabaseSync(databasePath, { readOnly: true, timeout: 10_000 });
-  try {
-    const entries = database.prepare(
-      `SELECT count(*) AS count FROM ${prefix}edge WHERE parent IN (SELECT inode FROM ${prefix}detached_node)`,
-    );
-    for (let attempt = 1; attempt <= 10; attempt += 1) {
-      let ended = false;
-      const cloning = runJuicefs(["clone", "--threads=1", at("half-cloned"), at(`clone-${attempt}`)])
-        .catch(() => "its client was killed")
-        .finally(() => (ended = true));
-      let isBrokenOff = false;
-      while (!ended && !isBrokenOff) {
-        isBrokenOff = Number(entries.get()?.["count"]) >= 5;
-        if (isBrokenOff) await mounted.crash();
-        else await sleep(1);
-      }
-      await cloning;
-      if (isBrokenOff && Number(entries.get()?.["count"]) > 0) return;
-      if (isBrokenOff) throw new Error("the clone was attached in the moment of the crash; make the volume again");
-    }
-    throw new Error("every clone ended before it was seen");
-  } finally {
-    database.close();
-  }
+/**
+ * Kills the client when a clone has its first entry and is not attached yet; false when the clone was attached all the
+ * same. The entry is a folder with many files: copying these gives the time to see it.
+ */
+async function breakOffAClone(database: DatabaseSync, prefix: string, mounted: MountedVolume): Promise<boolean> {
+  const entries = database.prepare(
+    `SELECT count(*) AS count FROM ${prefix}edge WHERE parent IN (SELECT inode FROM ${prefix}detached_node)`,
+  );
+  const isHalfDone = () => Number(entries.get()?.["count"]) > 0;
+  let isRunning = true;
+  const target = `clone-${mounted.pid}`;
+  const cloning = runJuicefs(["clone", join(mounted.mountpoint, "half-cloned"), join(mounted.mountpoint, target)])
+    .catch(() => "its client was killed")
+    .finally(() => (isRunning = false));
+  while (isRunning && !isHalfDone()) await setImmediate();
+  await mounted.crash();
+  await cloning;
+  return isHalfDone();
 }
 
 async function fill(metaUrl: string, bench: OddBench, held: number[]): Promise<void> {
