@@ -51,6 +51,20 @@ const pagesAtOnce = 8;
  * manifest. Whatever fails, the repository is as valid as before.
  */
 export async function backup(options: BackupOptions): Promise<BackupResult> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await attemptBackup(options);
+    } catch (error) {
+      if (!(error instanceof CairnError) || error.code !== "source-changed" || attempt === attemptsMax) throw error;
+      options.progress.warn("second-attempt", `${error.message}; starting again`);
+    }
+  }
+}
+
+/** A source that is read without a lock may turn out to have changed, as when the first client connects: then it is read in another way. */
+const attemptsMax = 3;
+
+async function attemptBackup(options: BackupOptions): Promise<BackupResult> {
   const { source, repository, clock, memoryBytes, temporaryFolder, progress } = options;
   const startedMs = clock.now();
   const inner = new AbortController();

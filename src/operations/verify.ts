@@ -43,7 +43,7 @@ export async function verifySnapshot(options: VerifyOptions): Promise<VerifyResu
   for (const schema of [...kind.tables, pathSchema]) {
     const identity = await verifyTable(options, schema, (count) => {
       pages += 1;
-      records += count;
+      if (schema !== pathSchema) records += count;
       progress.report({ phase: "verify", done: pages, total, unit: "pages" });
     });
     if (schema === pathSchema) continue;

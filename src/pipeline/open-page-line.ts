@@ -92,7 +92,7 @@ export function openPageLine(options: PageLineOptions, signal: AbortSignal): Ope
     },
     async [Symbol.asyncDispose]() {
       signal.removeEventListener("abort", onAbort);
-      finished = true;
+      fail(new CairnError("internal", "the page line was closed"));
       await worker.terminate();
       // Who still waits to push must not wait for ever.
       fail(new CairnError("internal", "the page line was closed"));

@@ -80,7 +80,15 @@ const handlers: SourceCalls = {
   },
 
   next() {
-    const next = opened().batches.next();
+    const { view, batches } = opened();
+    let next;
+    try {
+      next = batches.next();
+    } catch (error) {
+      // A file that changes while it is read without a lock looks damaged: that it changed is the truth, and a reason to try again.
+      view.verifyUnchanged();
+      throw error;
+    }
     return next.done === true ? undefined : new Moved(next.value, transferablesOf(next.value));
   },
 
