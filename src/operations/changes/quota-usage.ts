@@ -48,19 +48,16 @@ export async function openQuotaUsage(snapshot: Snapshot): Promise<QuotaUsage> {
       if (tree?.mark(low, high, index) === true) exists.add(index);
     }
   };
+  const addTo = (quota: number | undefined, lengthLow: number, lengthHigh: number): void => {
+    if (quota === undefined) return;
+    addWide(space, quota, spaceLow(lengthLow, lengthHigh), spaceHigh(lengthLow, lengthHigh));
+    addWide(inodes, quota, 1, 0);
+  };
   return {
     tree,
     addOwned(batch, row, lengthLow, lengthHigh) {
-      for (const [owners, column] of [
-        [users, nodeColumn.uid],
-        [groups, nodeColumn.gid],
-      ] as const) {
-        if (owners.size === 0) continue;
-        const quota = owners.get(valuesOf(batch, column)?.[row] ?? 0);
-        if (quota === undefined) continue;
-        addWide(space, quota, spaceLow(lengthLow, lengthHigh), spaceHigh(lengthLow, lengthHigh));
-        addWide(inodes, quota, 1, 0);
-      }
+      if (users.size > 0) addTo(users.get(valuesOf(batch, nodeColumn.uid)?.[row] ?? 0), lengthLow, lengthHigh);
+      if (groups.size > 0) addTo(groups.get(valuesOf(batch, nodeColumn.gid)?.[row] ?? 0), lengthLow, lengthHigh);
     },
     addDirect(low, high, spaceLowHalf, spaceHighHalf, entries) {
       if (tree === undefined) return;

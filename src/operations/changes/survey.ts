@@ -10,8 +10,8 @@ import type { QuotaUsage } from "./quota-usage.ts";
 import { SortedRecords } from "./sorted-records.ts";
 import { addWide, compareWide, spaceHigh, spaceLow, wideOf } from "./wide.ts";
 
-export const trashLow = Number(trashInode & 0xffffffffn);
-export const trashHigh = Number(trashInode >> 32n);
+const trashLow = Number(trashInode & 0xffffffffn);
+const trashHigh = Number(trashInode >> 32n);
 
 /** Negative below the trash, 0 for its root, positive for its directories. */
 export function compareToTrash(low: number, high: number): number {
