@@ -6,6 +6,7 @@ import { releaseBytes } from "../std/release.ts";
 import { mapOrdered } from "../std/map-ordered.ts";
 import { createHash } from "node:crypto";
 import type { IndexEntry } from "../format/index-page.ts";
+import { identityVersion } from "../format/limits.ts";
 import { decodeLargeReference } from "../format/large-value.ts";
 import type { IndexTop, Manifest } from "../format/manifest.ts";
 import { decodePage } from "../format/page.ts";
@@ -39,6 +40,13 @@ export function openSnapshot(repository: Repository, manifest: Manifest, kinds: 
         exit: "repositoryDamaged",
         next: "use a newer version of Cairn",
       },
+    );
+  }
+  if (manifest.identityVersion !== identityVersion) {
+    throw new CairnError(
+      "format-unknown",
+      `snapshot ${manifest.id} has identity version ${manifest.identityVersion}; this Cairn reads version ${identityVersion}`,
+      { exit: "repositoryDamaged", next: "use a newer version of Cairn" },
     );
   }
   const unknown = manifest.tables.find(({ name }) => !kind.tables.some((table) => table.name === name));
