@@ -77,7 +77,8 @@ async function normalise(from: string, to: string, options: CompareDumpsOptions)
         const variable = VARIABLE_LINE.test(line) || (options.ignoreUsage === true && USAGE_LINE.test(line));
         if (!variable && options.ignoreLine?.(line) !== true) {
           kept += 1;
-          yield `${line}\n`;
+          // The last of the counters has no comma, and which one is last depends on what was left out.
+          yield `${line.replace(/^(\s*"nextTrash": \d+),$/, "$1")}\n`;
         }
       }
     },
