@@ -101,7 +101,6 @@ const repairOf: Readonly<Record<string, Repair>> = {
   "next-inode-too-low": "counters",
   "next-chunk-too-low": "counters",
   "next-trash-too-low": "counters",
-  "nlink-differs": "nlink",
 };
 
 function warnOfSnapshot({ output }: Context, manifest: Manifest, wanted: WantedChanges): void {
