@@ -3,6 +3,7 @@ import { existsSync, readFileSync, rmSync } from "node:fs";
 import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { performance } from "node:perf_hooks";
+import { setTimeout as delay } from "node:timers/promises";
 
 /** What one run of a child process cost. */
 export interface Measurement {
@@ -12,6 +13,8 @@ export interface Measurement {
   systemMs: number;
   /** Peak resident set of the largest process, in KiB. */
   rssKiB: number;
+  /** How many processors everything else on the machine kept busy meanwhile, on average: what disturbed the run. */
+  othersCpu: number;
   exitCode: number;
   stdout: string;
   stderr: string;
@@ -42,6 +45,7 @@ export async function runMeasured(
   const [program, all] =
     report === undefined ? [command, [...args]] : [gnuTime, ["-q", "-o", report, "-f", "%U %S %M", command, ...args]];
   const kept = options.outputCharacters ?? 64_000;
+  const busyBefore = busyMs();
   const startedAt = performance.now();
   const child = spawn(program, all, {
     stdio: ["ignore", "pipe", "pipe"],
@@ -68,7 +72,30 @@ export async function runMeasured(
       `${command} ${args[0] ?? ""} exited with ${exitCode}: ${stderr.slice(-2000) || stdout.slice(-2000)}`,
     );
   }
-  return { wallMs, ...cost, exitCode, stdout, stderr };
+  const othersCpu = Math.max(0, (busyMs() - busyBefore - cost.userMs - cost.systemMs) / wallMs);
+  return { wallMs, ...cost, othersCpu, exitCode, stdout, stderr };
+}
+
+/** Processor time that the whole machine has spent so far, in milliseconds: proc_stat(5), in ticks of 10 ms. */
+function busyMs(): number {
+  const [, user, nice, system, , , irq, softIrq, steal] = readFileSync("/proc/stat", "utf8").split(/\s+/).map(Number);
+  return (user + nice + system + irq + softIrq + steal) * 10;
+}
+
+const calmCpuMax = 0.3;
+const calmWaitMaxMs = 60_000;
+/** All waits of one comparison together. */
+const calmWaitsMaxMs = 600_000;
+
+/** Waits for a second in which the machine was nearly idle, within a budget: other work comes and goes on a shared one. */
+async function waitForCalm(budgetMs: number): Promise<number> {
+  const beganAt = performance.now();
+  while (performance.now() - beganAt < Math.min(budgetMs, calmWaitMaxMs)) {
+    const [before, startedAt] = [busyMs(), performance.now()];
+    await delay(1000);
+    if ((busyMs() - before) / (performance.now() - startedAt) < calmCpuMax) break;
+  }
+  return budgetMs - (performance.now() - beganAt);
 }
 
 let nextReport = 0;
@@ -122,25 +149,28 @@ export interface Result {
   userMs: number;
   systemMs: number;
   rssKiB: number;
+  othersCpu: number;
   wallMsAll: number[];
   extra: Record<string, number>;
 }
 
 /**
- * Measures A, B, C, A, B, C, … so that a busy spell of the machine hits all alike, and gives medians. Each measurement is
- * printed to stderr as it is made, with the load of the machine before it.
+ * Measures A, B, C, A, B, C, … so that a busy spell of the machine hits all alike, and gives medians. Each measurement waits for
+ * a calm second first, and is printed to stderr as it is made, with the load of the machine before and what others used meanwhile.
  */
 export async function interleave(contenders: readonly Contender[], rounds: number, warmUps = 0): Promise<Result[]> {
+  let waitMs = calmWaitsMaxMs;
   const measured = contenders.map((): (Measurement & { extra: Record<string, number> })[] => []);
   for (let round = -warmUps; round < rounds; round++) {
     for (const [index, contender] of contenders.entries()) {
       await contender.prepare?.();
+      waitMs = await waitForCalm(waitMs);
       const load = loadavg()[0];
       const measurement = await contender.run();
       const extra = (await contender.extra?.(measurement)) ?? {};
       process.stderr.write(
         `${round < 0 ? "warm-up" : `round ${round + 1}`}: ${contender.name}: ${(measurement.wallMs / 1000).toFixed(2)} s, ` +
-          `${Math.round(measurement.rssKiB / 1024)} MiB (load before ${load.toFixed(2)})\n`,
+          `${Math.round(measurement.rssKiB / 1024)} MiB (load before ${load.toFixed(2)}, others used ${measurement.othersCpu.toFixed(2)} processors)\n`,
       );
       if (round >= 0) {
         measured[index].push({ ...measurement, extra });
@@ -157,6 +187,7 @@ export async function interleave(contenders: readonly Contender[], rounds: numbe
       userMs: median(runs.map((run) => run.userMs)),
       systemMs: median(runs.map((run) => run.systemMs)),
       rssKiB: Math.max(...runs.map((run) => run.rssKiB)),
+      othersCpu: median(runs.map((run) => run.othersCpu)),
       wallMsAll: runs.map((run) => Math.round(run.wallMs)),
       extra: Object.fromEntries(
         Object.keys(last?.extra ?? {}).map((key) => [key, median(runs.map((run) => run.extra[key] ?? Number.NaN))]),
@@ -181,10 +212,20 @@ export function printResults(title: string, results: readonly Result[]): void {
     (base.wallMs / result.wallMs).toFixed(2),
     seconds(result.userMs + result.systemMs),
     String(Math.round(result.rssKiB / 1024)),
+    result.othersCpu.toFixed(2),
     ...extras.map((key) => (key in result.extra ? result.extra[key].toLocaleString("en-US") : "")),
     result.wallMsAll.map(seconds).join(" "),
   ]);
-  const head = ["", "wall s", "times as fast as the first", "CPU s", "peak RSS MiB", ...extras, "all runs, s"];
+  const head = [
+    "",
+    "wall s",
+    "times as fast as the first",
+    "CPU s",
+    "peak RSS MiB",
+    "others' CPUs",
+    ...extras,
+    "all runs, s",
+  ];
   console.log(`\n${title}\n`);
   console.log(`| ${head.join(" | ")} |\n|${"---|".repeat(head.length)}`);
   for (const row of rows) {

@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
+import { copyFileSync, createReadStream, existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { parseArgs } from "node:util";
@@ -47,6 +47,13 @@ export function copyVolume(from: string, to: string): void {
     rmSync(old, { force: true });
   }
   copyFileSync(from, to);
+}
+
+/** Reads a file once, so that it is in the page cache. */
+export async function warm(path: string): Promise<void> {
+  for await (const piece of createReadStream(path, { highWaterMark: 4 << 20 })) {
+    void piece;
+  }
 }
 
 async function loadDump(dump: string, database: string): Promise<void> {

@@ -1,10 +1,11 @@
-import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { peerPath } from "../../test/peers/peers.ts";
+import { juicefsLoad } from "../contenders.ts";
 import { writeInScanOrder } from "../generate/scan-order.ts";
-import { interleave, printResults, runMeasured, type Contender } from "../measure.ts";
+import { interleave, printResults, runMeasured } from "../measure.ts";
 import { benchVolume } from "../volumes.ts";
 
 export const about =
@@ -24,24 +25,11 @@ export async function run(args: string[]): Promise<void> {
     await runMeasured(peerPath("juicefs-1.4"), ["dump", "--binary", `sqlite3://${database}`, sorted]);
     writeInScanOrder(sorted, scanned, 1);
     const contenders = [
-      load("juicefs load --binary, dump of SQLite", sorted, join(folder, "sorted.db")),
-      load("juicefs load --binary, in SCAN order", scanned, join(folder, "scanned.db")),
+      juicefsLoad("juicefs load --binary, dump of SQLite", sorted, join(folder, "sorted.db")),
+      juicefsLoad("juicefs load --binary, in SCAN order", scanned, join(folder, "scanned.db")),
     ];
     printResults(`load, ${values.files} files, SQLite`, await interleave(contenders, Number(values.rounds)));
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
-}
-
-function load(name: string, dump: string, database: string): Contender {
-  return {
-    name,
-    prepare() {
-      for (const old of [database, `${database}-wal`, `${database}-shm`]) {
-        rmSync(old, { force: true });
-      }
-    },
-    run: () => runMeasured(peerPath("juicefs-1.4"), ["load", "--binary", `sqlite3://${database}`, dump]),
-    extra: () => ({ bytes: statSync(database).size }),
-  };
 }
