@@ -5,9 +5,9 @@ import type { Piece } from "../model/batch-pieces.ts";
 import type { TableSchema } from "../model/schema.ts";
 
 /**
- * The path index (docs/format.md, "Path index"): for each edge its inode, its parent and the tail of the page that holds it, sorted by
- * inode. Outside the root, since it follows from the edges. The tail is stable while a page's last record stays, so an
- * insertion somewhere does not renumber anything.
+ * The path index (docs/format.md, "Path index"): for each edge its inode, its parent and, where the parent's edges fill more than one
+ * page, the tail of the page that holds it (else 0), sorted by inode. Outside the root, since it follows from the edges. The tail is
+ * stable while a page's last record stays, so an insertion somewhere does not renumber anything.
  */
 export const pathSchema: TableSchema = {
   name: "path",

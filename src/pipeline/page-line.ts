@@ -1,14 +1,13 @@
-import { releaseBatch } from "../model/batch.ts";
 import type { Batch } from "../model/batch.ts";
 import { gather } from "../model/gather.ts";
 import type { Piece } from "../model/batch-pieces.ts";
-import { columnIndex } from "../model/schema.ts";
 import type { Kind } from "../model/schema.ts";
 import { ColumnExtremes } from "../format/extremes.ts";
 import type { Extreme } from "../format/extremes.ts";
 import { Pager } from "../format/pager.ts";
 import type { RawPage } from "../format/pager.ts";
-import { pathRecords, pathSchema, withoutRepeats } from "../format/path-index.ts";
+import { pathSchema, withoutRepeats } from "../format/path-index.ts";
+import { PathCollector } from "./path-collector.ts";
 import { TableSorter } from "./table-sorter.ts";
 
 export interface PageLineOptions {
@@ -47,14 +46,20 @@ export class PageLine implements Disposable {
   readonly #extremes: ColumnExtremes[];
   readonly #ended = new Set<number>();
   #paths: TableSorter | undefined;
+  #collector: PathCollector | undefined;
 
   constructor(options: PageLineOptions, output: PageLineOutput) {
     this.#options = options;
     this.#output = output;
     this.#extremes = options.kind.tables.map((schema) => new ColumnExtremes(schema));
-    if (options.pathIndex && options.kind.tables.some((table) => table.name === "edge")) {
-      this.#paths = new TableSorter(pathSchema, 0, options.temporaryFolder);
-    }
+    const edges = options.kind.tables.find((table) => table.name === "edge");
+    if (!options.pathIndex || edges === undefined) return;
+    const paths = new TableSorter(pathSchema, 0, options.temporaryFolder);
+    this.#paths = paths;
+    this.#collector = new PathCollector(edges, (batch) => {
+      paths.append(batch);
+      this.#keepBudget();
+    });
   }
 
   /** Takes a batch's records; the batch stays the caller's. */
@@ -77,6 +82,7 @@ export class PageLine implements Disposable {
     this.#options.kind.tables.forEach((_, table) => this.#endTable(table));
     const paths = this.#paths;
     if (paths === undefined) return;
+    this.#collector?.finish();
     const table = pathTable(this.#options.kind);
     const pager = new Pager(pathSchema, table, this.#output);
     let before: Batch | undefined;
@@ -105,18 +111,12 @@ export class PageLine implements Disposable {
     const schema = this.#options.kind.tables[table];
     const output = this.#output;
     const extremes = this.#extremes[table];
-    const paths = schema.name === "edge" ? this.#paths : undefined;
-    const parent = paths === undefined ? 0 : columnIndex(schema, "parent");
-    const inode = paths === undefined ? 0 : columnIndex(schema, "inode");
+    const collector = schema.name === "edge" ? this.#collector : undefined;
     const pager = new Pager(schema, table, {
       page: (page: RawPage, records: Piece) => {
         output.page(page);
         extremes.add(records);
-        if (paths === undefined) return;
-        const path = pathRecords(records, parent, inode, page.tail);
-        paths.append(path);
-        releaseBatch(path);
-        this.#keepBudget();
+        collector?.add(records, page.tail);
       },
       large: (value) => output.large(value),
     });

@@ -47,7 +47,12 @@ export class PageReader {
       if (isPatch(frames[at]) !== at < frames.length - 1)
         throw damaged(entry, "the index and the pack disagree on its base");
       const bytes = decodeFrame(frames[at], `the page at ${place(locations[at])}`);
-      batch = batch === undefined ? decodePage(schema, 0, bytes).batch : applyPatchScript(schema, batch, bytes);
+      try {
+        batch = batch === undefined ? decodePage(schema, 0, bytes).batch : applyPatchScript(schema, batch, bytes);
+      } catch (error) {
+        // The pieces of a chain have no ids of their own: what is wrong with one shows here first, without its place.
+        throw error instanceof CairnError ? damaged(entry, error.message) : error;
+      }
     }
     const whole = batch as Batch;
     const { raw } = encodePage(schema, whole, 0, whole.count);
@@ -91,7 +96,10 @@ function place(location: FrameLocation): string {
 }
 
 function damaged(entry: IndexEntry, reason: string): CairnError {
-  return new CairnError("page-damaged", `the page at ${place(entry.location)} is damaged: ${reason}`, {
+  const others = [...new Set(entry.chain.map(({ pack }) => pack))].filter((pack) => pack !== entry.location.pack);
+  const rests =
+    others.length === 0 ? "" : ` (it rests on ${others.length === 1 ? "pack" : "packs"} ${others.join(", ")} too)`;
+  return new CairnError("page-damaged", `the page at ${place(entry.location)}${rests} is damaged: ${reason}`, {
     exit: "repositoryDamaged",
     unharmed: "nothing was changed",
     next: "use another snapshot, or put the pack back from a copy of the repository",

@@ -34,7 +34,7 @@ export interface PreparedPage {
 /** Patches rest on each other at most this often; then the page is stored whole (docs/design/patch-chains.md). */
 export const chainMax = 16;
 /** A patch of more than this part of the whole page's frame is not worth its chain. */
-const patchPartMax = 1 / 4;
+const patchPartMax = 1 / 2;
 /** More entries than this at the top of an index, and they go into index pages. */
 const topEntriesMax = 48;
 
@@ -140,7 +140,7 @@ export class SnapshotWriter {
     const id = createHash("sha256").update(raw).digest("hex");
     const page = { firstKey: facts.firstKey, count: facts.count, tail: facts.tail, rawBytes: raw.length };
     const known = this.#interrupted.get(id);
-    const base = await this.#findBase(parentIndex, facts.firstKey, level);
+    const base = await this.#orNothing(async () => parentIndex?.find(facts.firstKey, level));
     for (const candidate of [base?.id === id ? base : undefined, known]) {
       if (candidate === undefined || !this.#isUsable(candidate)) continue;
       const { location, chain } = candidate;
@@ -158,7 +158,7 @@ export class SnapshotWriter {
       releaseBytes(read);
       return { page, id, stored: { location, chain } };
     }
-    return { page, id, stored: await this.#encode(raw, base, schema, sections) };
+    return { page, id, stored: await this.#encode(raw, schema, sections, () => this.#bases(parentIndex, base, level)) };
   }
 
   #restsOnDoomed({ location, chain }: { location: FrameLocation; chain: readonly FrameLocation[] }): boolean {
@@ -171,12 +171,16 @@ export class SnapshotWriter {
 
   async #encode(
     raw: Uint8Array,
-    base: IndexEntry | undefined,
     schema: TableSchema | undefined,
     sections: readonly number[],
+    bases: () => AsyncIterable<IndexEntry>,
   ): Promise<{ frame: Uint8Array; chain: FrameLocation[] }> {
-    const patch = base === undefined || schema === undefined ? undefined : await this.#encodePatch(raw, base, schema);
-    if (patch !== undefined) return patch;
+    if (schema !== undefined) {
+      for await (const base of bases()) {
+        const patch = await this.#encodePatch(raw, base, schema);
+        if (patch !== undefined) return patch;
+      }
+    }
     const frame = encodeFrame(raw, sections);
     const decoded = decodeFrame(frame, "a page that was just encoded");
     requireSame(decoded, raw);
@@ -213,23 +217,39 @@ export class SnapshotWriter {
    * A stored page, or undefined where it is damaged. Every page that a snapshot shares with earlier ones is read before it is relied on:
    * a backup that reports success over a rotten page would be a false one. An unchanged page costs less to check than to compress.
    */
-  async #tryRead(entry: IndexEntry, schema: TableSchema | undefined): Promise<Uint8Array | undefined> {
+  #tryRead(entry: IndexEntry, schema: TableSchema | undefined): Promise<Uint8Array | undefined> {
+    return this.#orNothing(() =>
+      schema === undefined ? this.#reader.readWhole(entry) : this.#reader.read(entry, schema),
+    );
+  }
+
+  async #orNothing<T>(read: () => Promise<T>): Promise<T | undefined> {
     try {
-      return await (schema === undefined ? this.#reader.readWhole(entry) : this.#reader.read(entry, schema));
+      return await read();
     } catch (error) {
       if (error instanceof CairnError && error.exit === "repositoryDamaged") return undefined;
       throw error;
     }
   }
 
-  /** The parent's page at a key; undefined where its index is damaged: then the page is stored as if there were no parent. */
-  async #findBase(index: IndexReader | undefined, key: Uint8Array, level: number): Promise<IndexEntry | undefined> {
-    try {
-      return await index?.find(key, level);
-    } catch (error) {
-      if (error instanceof CairnError && error.exit === "repositoryDamaged") return undefined;
-      throw error;
-    }
+  /**
+   * What a page may be a patch on: the parent's page at its first key, or the one after it. A new cut near the end of a page moves its last
+   * records to the next one, which then begins in the first and is nearly all the second.
+   */
+  async *#bases(
+    index: IndexReader | undefined,
+    base: IndexEntry | undefined,
+    level: number,
+  ): AsyncGenerator<IndexEntry> {
+    if (index === undefined || base === undefined) return;
+    yield base;
+    if (level > 0) return;
+    const next = await this.#orNothing(async () => {
+      const entries = index.entries(base.firstKey);
+      await entries.next();
+      return (await entries.next()).value as IndexEntry | undefined;
+    });
+    if (next !== undefined) yield next;
   }
 
   /** Takes a prepared page over, in key order within its table; calls must not overlap. */
@@ -263,7 +283,7 @@ export class SnapshotWriter {
       const firstKey = Buffer.concat([hash, Buffer.alloc(4)]);
       firstKey.writeUInt32BE(part, 32);
       const raw = value.subarray(at, at + largePartBytes);
-      const known = await this.#findBase(this.#parent?.largeIndex, firstKey, 0);
+      const known = await this.#orNothing(async () => this.#parent?.largeIndex.find(firstKey));
       const facts = { firstKey, count: 1, tail: 0 };
       const same =
         known !== undefined && Buffer.compare(known.firstKey, firstKey) === 0 ? this.#parent?.largeIndex : undefined;
@@ -362,7 +382,7 @@ export class SnapshotWriter {
         if (!this.#restsOnDoomed(entry)) continue;
         const isLarge = entries === this.#large;
         const raw = isLarge ? await this.#reader.readWhole(entry) : await this.#reader.read(entry, this.#schema(table));
-        const stored = await this.#encode(raw, undefined, undefined, []);
+        const stored = await this.#encode(raw, undefined, [], noBases);
         const page = { firstKey: entry.firstKey, count: entry.records, tail: entry.tail, rawBytes: entry.rawBytes };
         entries[at] = await this.#store({ page, id: entry.id, stored });
       }
@@ -397,3 +417,5 @@ function requireSame(decoded: Uint8Array, raw: Uint8Array): void {
     next: "run the backup again; if it fails again, this machine's memory or this build is at fault: please report it",
   });
 }
+
+async function* noBases(): AsyncGenerator<IndexEntry> {}

@@ -47,7 +47,8 @@ export class PathNames {
     const low = Number(inode & 0xffffffffn);
     const high = Number(inode >> 32n);
     for await (const entry of browser.entriesBelow("edge", inodeKey(parent))) {
-      if (entry.tail !== tail) continue;
+      // Tail 0: the directory lies in one page, whichever of its candidates that is.
+      if (tail !== 0 && entry.tail !== tail) continue;
       const batch = await browser.page("edge", entry);
       const parents = integersOf(batch, 0);
       const inodes = batch.columns[2] === undefined ? undefined : integersOf(batch, 2);
