@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import test, { after, before } from "node:test";
 import { zstdDecompressSync } from "node:zlib";
-import { Command } from "commander";
+import type { Command } from "commander";
 import { buildProgram } from "../../src/cli/program.ts";
 import { tool } from "../../src/cli/tool.ts";
 import { runCli } from "./run-cli.ts";
@@ -17,7 +17,7 @@ const monday = join(folder, "monday.db");
 const tuesday = join(folder, "tuesday.db");
 after(() => rmSync(folder, { recursive: true, force: true }));
 
-let ids: string[] = [];
+const ids: string[] = [];
 
 before(async () => {
   for (const day of ["monday", "tuesday"]) {
@@ -55,7 +55,14 @@ test("backup says how to restore, and that command works", async () => {
 
 test("a restore with changes names them and shows both roots", async () => {
   const target = join(folder, "changed.db");
-  const args = ["restore", `${repository}@${ids[0]}`, `sqlite3://${target}`, "--advance-ids=5000", "--set", "Bucket=/other/"];
+  const args = [
+    "restore",
+    `${repository}@${ids[0]}`,
+    `sqlite3://${target}`,
+    "--advance-ids=5000",
+    "--set",
+    "Bucket=/other/",
+  ];
   const done = await runCli(args);
   assert.equal(done.code, 0, done.stderr);
   assert.match(done.stdout, /change {3}advance-ids: /);
@@ -73,7 +80,10 @@ test("snapshots and show list what was backed up", async () => {
   assert.match(listed.stdout, new RegExp(`^${ids[0].slice(0, 8)} `, "m"));
   assert.match(listed.stdout, /n a=b$/m);
   const lines = (await runCli(["--json", "snapshots", repository])).json();
-  assert.deepEqual(lines.slice(0, 2).map(({ type, id }) => [type, id]), ids.map((id) => ["entry", id]));
+  assert.deepEqual(
+    lines.slice(0, 2).map(({ type, id }) => [type, id]),
+    ids.map((id) => ["entry", id]),
+  );
   const shown = (await runCli(["--json", "show", `${repository}@${ids[1]}`])).json();
   assert.equal(shown.length, 1);
   assert.equal(shown[0]["parent"], ids[0]);
@@ -149,7 +159,9 @@ test("verify takes one snapshot or all, and names damage", async () => {
   const damaged = join(folder, "damaged");
   await runCli(["init", damaged]);
   const first = await runCli(["--json", "backup", `sqlite3://${monday}`, damaged]);
-  const packs = readdirSync(join(damaged, "packs"), { recursive: true, withFileTypes: true }).filter((one) => one.isFile());
+  const packs = readdirSync(join(damaged, "packs"), { recursive: true, withFileTypes: true }).filter((one) =>
+    one.isFile(),
+  );
   const pack = join(packs[0].parentPath, packs[0].name);
   const bytes = readFileSync(pack);
   bytes[Math.floor(bytes.length / 3)] ^= 0xff;
@@ -158,7 +170,11 @@ test("verify takes one snapshot or all, and names damage", async () => {
   const found = await runCli(["--json", "verify", damaged]);
   assert.equal(found.code, 5);
   const lines = found.json();
-  assert.ok(lines.some((line) => line["type"] === "entry" && line["ok"] === false && line["snapshot"] === first.json().at(-1)?.["id"]));
+  assert.ok(
+    lines.some(
+      (line) => line["type"] === "entry" && line["ok"] === false && line["snapshot"] === first.json().at(-1)?.["id"],
+    ),
+  );
   assert.equal(lines.at(-1)?.["type"], "error");
   assert.equal(lines.at(-1)?.["exit"], 5);
 });
@@ -220,7 +236,11 @@ test("wrong use exits with 2, what is not found with 10, each with a next step",
   for (const [args, code, name] of cases) {
     const done = await runCli(["--json", ...args]);
     const last = done.json().at(-1) as Record<string, unknown>;
-    assert.deepEqual([done.code, last["type"], last["code"], last["exit"]], [code, "error", name, code], args.join(" "));
+    assert.deepEqual(
+      [done.code, last["type"], last["code"], last["exit"]],
+      [code, "error", name, code],
+      args.join(" "),
+    );
     assert.equal(done.stderr, "");
     assert.match((await runCli(args)).stderr, new RegExp(`^cairn: .* \\(${name}\\)`, "m"));
   }

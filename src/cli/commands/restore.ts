@@ -1,9 +1,11 @@
 import { CairnError } from "../../model/errors.ts";
 import { advanceIdsDefault } from "../../operations/changes/counters.ts";
+import { restoreHazards } from "../../operations/hazards.ts";
 import { planChanges, repairs } from "../../operations/changes/plan-changes.ts";
 import type { Repair, WantedChanges } from "../../operations/changes/plan-changes.ts";
 import { restore as runRestore } from "../../operations/restore.ts";
 import type { RestoreResult } from "../../operations/restore.ts";
+import type { Finding } from "../../model/ports.ts";
 import type { Manifest } from "../../format/manifest.ts";
 import { shellQuote } from "../command-text.ts";
 import type { Context } from "../context.ts";
@@ -12,6 +14,7 @@ import { withPassword, withoutPassword } from "../meta-url.ts";
 import { openSnapshotAt } from "../open-snapshot.ts";
 import type { VolumeOptions } from "../open-snapshot.ts";
 import { formatCount, formatSeconds, formatTime } from "../output/format.ts";
+import type { JsonObject } from "../output/output.ts";
 import { openTarget } from "../registry.ts";
 import { howToSetSecrets, secretsGiven, secretsMissing } from "../secrets.ts";
 import { openTemporaryFolder } from "../temporary-folder.ts";
@@ -40,7 +43,8 @@ export async function restore(
   await using temporary = await openTemporaryFolder();
   const { snapshot } = opened;
   const { manifest } = snapshot;
-  warnOfSnapshot(context, manifest, wanted);
+  const hazards = await restoreHazards(snapshot, wanted);
+  for (const { code, severity, message } of hazards) if (severity !== "info") output.progress.warn(code, message);
   const shared = { memoryBytes, temporaryFolder: temporary.path, progress: output.progress, signal };
   const changes = await planChanges(snapshot, wanted, shared);
   const result = await runRestore({
@@ -54,7 +58,8 @@ export async function restore(
   const missing = secretsMissing(manifest.facts["secretsRemoved"], { ...manifest.secrets, ...secrets });
   const shownUrl = withoutPassword(url ?? "");
   const isReplaced = options.replace !== undefined;
-  await output.text(`${describe(result, { manifest, shownUrl, missing, isReplaced }).join("\n")}\n`);
+  const notes = hazards.filter(({ severity }) => severity === "info");
+  await output.text(`${describe(result, { manifest, shownUrl, missing, isReplaced, notes }).join("\n")}\n`);
   await output.result("restore", {
     snapshot: manifest.id,
     volume: manifest.volume,
@@ -67,6 +72,7 @@ export async function restore(
     records: result.records,
     seconds: result.seconds,
     secretsMissing: missing,
+    findings: hazards as unknown as JsonObject[],
   });
 }
 
@@ -95,33 +101,16 @@ function wantedChanges(options: RestoreCommandOptions): WantedChanges {
   };
 }
 
-/** What the backup found and a restore may have to correct. */
-const repairOf: Readonly<Record<string, Repair>> = {
-  "usage-lags": "usage",
-  "next-inode-too-low": "counters",
-  "next-chunk-too-low": "counters",
-  "next-trash-too-low": "counters",
-};
-
-function warnOfSnapshot({ output }: Context, manifest: Manifest, wanted: WantedChanges): void {
-  if (manifest.consistency.level === "none") {
-    output.progress.warn("not-a-snapshot", `this backup is not one consistent state: ${manifest.consistency.method}`);
-  }
-  for (const { code, severity, message } of manifest.findings) {
-    const repair = repairOf[code];
-    if (severity === "info" || (repair !== undefined && wanted.repair.includes(repair))) continue;
-    output.progress.warn(code, `${message}${repair === undefined ? "" : `; --repair=${repair} corrects it`}`);
-  }
-}
-
 interface Told {
   manifest: Manifest;
   shownUrl: string;
   missing: readonly string[];
   isReplaced: boolean;
+  /** What the volume has that is not wrong, but good to know. */
+  notes: readonly Finding[];
 }
 
-function describe(result: RestoreResult, { manifest, shownUrl, missing, isReplaced }: Told): string[] {
+function describe(result: RestoreResult, { manifest, shownUrl, missing, isReplaced, notes }: Told): string[] {
   const { seconds, changes } = result;
   const quoted = shellQuote(shownUrl);
   const records = Object.values(result.records).reduce((sum, count) => sum + count, 0);
@@ -141,6 +130,7 @@ function describe(result: RestoreResult, { manifest, shownUrl, missing, isReplac
     lines.push(
       `  kept     the database that was there, beside the new one, with .replaced- and the time after its name`,
     );
+  for (const { code, message } of notes) lines.push(`  note     ${message} (${code})`);
   if (missing.length > 0) {
     lines.push(
       "",

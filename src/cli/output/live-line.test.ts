@@ -17,7 +17,10 @@ test("a terminal gets one line at most every 100 ms, within its width", () => {
     live.report({ phase: "read", done, total: 2000, unit: "records" });
   }
   assert.ok(written.length <= 11, String(written.length));
-  assert.match((written.at(-1) ?? "").replace("\r\u001B[K", ""), /^read {2}\d+% {2}[\d,]+ records {2}1,000\/s {2}1\.\d\d s left$/);
+  assert.match(
+    (written.at(-1) ?? "").replace("\r\u001B[K", ""),
+    /^read {2}\d+% {2}[\d,]+ records {2}1,000\/s {2}1\.\d\d s left$/,
+  );
   for (const line of written) assert.ok(line.length <= 60 + 4);
   live.clear();
   live.clear();
