@@ -12,9 +12,12 @@ export async function readDoomedPacks(repository: Repository): Promise<ReadonlyS
     const bytes = await repository.store.get(name);
     if (bytes === undefined) continue;
     try {
-      const list = JSON.parse(Buffer.from(bytes).toString("utf8")) as { format: unknown; packs: string[] };
+      const list = JSON.parse(Buffer.from(bytes).toString("utf8")) as { format: unknown; packs: unknown[] };
       if (list.format !== 1) throw new Error(`its format version is ${String(list.format)}`);
-      for (const pack of list.packs) packs.add(pack);
+      for (const pack of list.packs) {
+        if (typeof pack !== "string" || !/^[0-9a-f]{32}$/.test(pack)) throw new Error("it names what is no pack");
+        packs.add(pack);
+      }
     } catch (error) {
       throw new CairnError("doomed-list-damaged", `cannot read the list of doomed packs ${name}: ${messageOf(error)}`, {
         exit: "repositoryDamaged",

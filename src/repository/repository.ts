@@ -49,7 +49,7 @@ export async function openRepository(store: ObjectStore): Promise<Repository> {
   }
   let header: { format?: unknown; features?: unknown; id?: unknown };
   try {
-    header = JSON.parse(Buffer.from(bytes).toString("utf8")) as typeof header;
+    header = (JSON.parse(Buffer.from(bytes).toString("utf8")) as typeof header | null) ?? {};
   } catch (error) {
     throw new CairnError(
       "repository-damaged",

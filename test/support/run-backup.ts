@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { tmpdir } from "node:os";
 import type { Clock } from "../../src/std/clock.ts";
 import { rowAt } from "../../src/model/batch.ts";
@@ -89,6 +90,17 @@ export async function readRows(snapshot: Snapshot): Promise<TableRows> {
     }
   }
   return rows;
+}
+
+/** A hash over all records, in order: what a test compares often. */
+export function rowsDigest(rows: TableRows): string {
+  const hash = createHash("sha256");
+  for (const { name } of juicefs.tables) {
+    hash.update(`${name} ${rows[name].length}\n`);
+    for (const row of rows[name])
+      for (const value of row) hash.update(value instanceof Uint8Array ? value : `${value} `);
+  }
+  return hash.digest("hex");
 }
 
 /** Fails unless both hold the same records; says in which table they differ, and does not print a thousand of them. */
