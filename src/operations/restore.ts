@@ -205,11 +205,17 @@ async function prove(
   feeding.catch((error: unknown) => inner.abort(error));
   const hashers = kind.tables.map(() => new TableHasher());
   const differences = new PageDifferences(snapshot, expected.changedPages);
-  for await (const event of line.events()) {
-    if (event.type !== "page") continue;
-    await differences.see(event.page, addPage(hashers[event.page.table], event.page));
+  try {
+    for await (const event of line.events()) {
+      if (event.type !== "page") continue;
+      await differences.see(event.page, addPage(hashers[event.page.table], event.page));
+    }
+    await feeding;
+  } catch (error) {
+    // A key with a wrong value stands in the wrong place, which shows before there is a root to compare.
+    if (!(error instanceof CairnError) || !keyErrors.includes(error.code)) throw error;
+    throw proofFailed(options, error.message, { expectedRoot }, error);
   }
-  await feeding;
   await view.summary();
   const identities = kind.tables.map(({ name }, table) => ({
     name,
@@ -223,15 +229,29 @@ async function prove(
     return one.records !== (other?.records ?? 0) || (one.records > 0 && one.hash !== other?.hash);
   });
   const names = await differences.names(wrong.map(({ name }) => kind.tables.findIndex((table) => table.name === name)));
-  throw new CairnError(
+  const where = wrong.map(({ name }) => name).join(", ");
+  const difference = `it differs in ${where}${names.length === 0 ? "" : `: ${names.join("; ")}`}`;
+  throw proofFailed(options, `root ${root} instead of ${expectedRoot}; ${difference}`, { root, expectedRoot });
+}
+
+/** What the line says of records that cannot be a table's. */
+const keyErrors = ["record-order", "duplicate-record"];
+
+function proofFailed(
+  { target }: RestoreOptions,
+  difference: string,
+  details: Record<string, string>,
+  cause?: unknown,
+): CairnError {
+  return new CairnError(
     "proof-failed",
-    `what was read back from ${options.target.location} is not what the snapshot holds: root ${root} instead of ${expectedRoot}; ` +
-      `it differs in ${wrong.map(({ name }) => name).join(", ")}${names.length === 0 ? "" : `: ${names.join("; ")}`}`,
+    `what was read back from ${target.location} is not what the snapshot holds: ${difference}`,
     {
       exit: "proofFailed",
       unharmed: "the target was not published, and the snapshot is unchanged",
       next: "restore again onto other storage; if it fails the same way, please report it with this message",
-      details: { root, expectedRoot },
+      details,
+      cause,
     },
   );
 }
