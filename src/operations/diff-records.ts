@@ -1,3 +1,4 @@
+import { releaseBatch } from "../model/batch.ts";
 import type { Batch } from "../model/batch.ts";
 import { mapOrdered } from "../std/map-ordered.ts";
 import type { IndexEntry } from "../format/index-page.ts";
@@ -7,7 +8,7 @@ import type { Snapshot } from "../repository/snapshot.ts";
 import { compareAligned, compareMerged, DifferenceList, sameKeys } from "./diff-rows.ts";
 import type { RowDifferences } from "./diff-rows.ts";
 
-/** Differing records of one table among two pages. A batch is there wherever a row refers to it. */
+/** Differing records of one table among two pages; valid until the next are asked for. A batch is there wherever a row refers to it. */
 export interface PageDifferences extends RowDifferences {
   a: Batch | undefined;
   b: Batch | undefined;
@@ -52,10 +53,12 @@ export async function* diffTable(
       } else ({ rowA, rowB } = compareMerged(schema, left, rowA, right, rowB, out));
       if (out.count > 0) yield Object.assign(out, { a: left, b: right });
       if (left !== undefined && rowA === left.count) {
+        releaseBatch(left);
         batchA = await nextOf(pagesA);
         rowA = 0;
       }
       if (right !== undefined && rowB === right.count) {
+        releaseBatch(right);
         batchB = await nextOf(pagesB);
         rowB = 0;
       }

@@ -1,4 +1,4 @@
-import { integersOf } from "../../model/batch.ts";
+import { integersOf, releaseBatch } from "../../model/batch.ts";
 import type { Batch, IntegerColumn } from "../../model/batch.ts";
 import { joinPieces } from "../../model/batch-pieces.ts";
 import { fileType, juicefsTable, nodeColumn } from "../../model/juicefs.ts";
@@ -117,6 +117,7 @@ async function addByNodes(browser: Browser, subtree: Subtree, sums: Sums, option
       if (at >= 0) sums.add(at, valueAt(batch, nodeColumn.type, row), lengthAt(batch, row));
     }
     done += batch.count;
+    releaseBatch(batch);
     options.progress.report({ phase: "sum", done, total, unit: "records" });
   }
 }

@@ -1,4 +1,4 @@
-import { bytesOf, integersOf } from "../../model/batch.ts";
+import { bytesOf, integersOf, releaseBatch } from "../../model/batch.ts";
 import type { Batch } from "../../model/batch.ts";
 import { joinPieces } from "../../model/batch-pieces.ts";
 import { juicefsTable } from "../../model/juicefs.ts";
@@ -62,6 +62,7 @@ async function inodesThatFit(browser: Browser, { conditions, progress, signal }:
     const keys = integersOf(batch, 0);
     for (let row = 0; row < batch.count; row += 1) if (marks[row] === 1) inodes.add(keys[2 * row], keys[2 * row + 1]);
     done += batch.count;
+    releaseBatch(batch);
     progress.report({ phase: "search", done, total, unit: "records" });
   }
   return inodes;

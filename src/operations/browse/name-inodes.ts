@@ -1,4 +1,4 @@
-import { bytesOf, integersOf } from "../../model/batch.ts";
+import { bytesOf, integersOf, releaseBatch } from "../../model/batch.ts";
 import { trashInode } from "../../model/juicefs.ts";
 import { readTable } from "../../repository/snapshot.ts";
 import type { Browser } from "./browser.ts";
@@ -65,6 +65,7 @@ export class InodeNamer {
         parents[2 * at] = keys[2 * row];
         parents[2 * at + 1] = keys[2 * row + 1];
       }
+      releaseBatch(edges);
     }
     this.#directories = directories;
     return names.map((name, at) => {

@@ -1,3 +1,4 @@
+import { releaseBatch } from "../../model/batch.ts";
 import type { Batch } from "../../model/batch.ts";
 import { fileType } from "../../model/juicefs.ts";
 import { readTable } from "../../repository/snapshot.ts";
@@ -27,6 +28,7 @@ export async function openSubtree(browser: Browser, place: Place, signal: AbortS
   for await (const edges of readTable(browser.snapshot, "edge")) {
     signal.throwIfAborted();
     directories.addEdges(edges, 0, edges.count);
+    releaseBatch(edges);
   }
   return { directories, isAlone: false };
 }
@@ -48,7 +50,7 @@ async function walk(browser: Browser, place: Place, signal: AbortSignal): Promis
   return directories;
 }
 
-/** Edges of one directory, by its position in the table. */
+/** Edges of one directory, by its position in the table. From a table of all directories: valid until the next are asked for. */
 export interface DirectoryEdges extends Rows {
   directory: number;
 }
@@ -72,6 +74,7 @@ export async function* subtreeEdges(
   for await (const batch of readTable(browser.snapshot, "edge")) {
     signal.throwIfAborted();
     yield* directoriesOf(batch, directories);
+    releaseBatch(batch);
   }
 }
 
