@@ -14,7 +14,8 @@ export class MemoryStore implements ObjectStore {
     else {
       for await (const chunk of content) {
         signal?.throwIfAborted();
-        chunks.push(chunk.slice());
+        // No `slice`: of a Buffer that is a view, and the chunk is valid only until the next one.
+        chunks.push(new Uint8Array(chunk));
       }
     }
     signal?.throwIfAborted();
