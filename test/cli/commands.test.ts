@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import test, { after, before } from "node:test";
 import { zstdDecompressSync } from "node:zlib";
@@ -301,6 +301,18 @@ test("docs/cli.md names every command, argument and option", () => {
   };
   for (const command of [program, ...program.commands]) look(command);
   assert.deepEqual(missing, []);
+});
+
+test("ARCHITECTURE.md names every room", () => {
+  const page = readFileSync(join(root, "ARCHITECTURE.md"), "utf8");
+  const folders = readdirSync(join(root, "src"), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => relative(root, join(entry.parentPath, entry.name)))
+    .filter((folder) => readdirSync(join(root, folder)).some((name) => name.endsWith(".ts")));
+  assert.deepEqual(
+    folders.filter((folder) => !page.includes(`\`${folder}\``)),
+    [],
+  );
 });
 
 test("the version is package.json's", () => {
