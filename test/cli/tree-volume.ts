@@ -81,7 +81,7 @@ export function treeVolume(seed: number, files: number): TreeVolume {
 }
 
 /** Follows the edges from the root and from the trash. */
-export function modelEntries(rows: TableRows): ModelEntry[] {
+function modelEntries(rows: TableRows): ModelEntry[] {
   const byParent = Map.groupBy(rows["edge"], (row) => row[0] as bigint);
   const entries: ModelEntry[] = [];
   const visit = (inode: bigint, path: Buffer): void => {

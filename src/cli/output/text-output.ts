@@ -50,7 +50,7 @@ export function openTextOutput(world: World, options: TextOutputOptions): Output
 }
 
 /** What failed, what is unharmed, what to do next: each on its line. */
-export function errorText(error: CairnError): string {
+function errorText(error: CairnError): string {
   const lines = [`cairn: ${error.message} (${error.code})`];
   if (error.unharmed !== undefined) lines.push(`  unharmed: ${error.unharmed}`);
   if (error.next !== undefined) lines.push(`  next: ${error.next}`);

@@ -110,7 +110,7 @@ export class Browser {
 }
 
 /** The first row whose key is not below a key; the count when all are. */
-export function lowerBound(schema: TableSchema, batch: Batch, key: Uint8Array): number {
+function lowerBound(schema: TableSchema, batch: Batch, key: Uint8Array): number {
   let low = 0;
   let high = batch.count;
   while (low < high) {

@@ -8,7 +8,7 @@ import { inodeKeyOf } from "./inode-key.ts";
  * Finds the records of many inodes in a table whose key is the inode, each page read once: calls `visit` with the record's batch and
  * row and the inode's position in `inodes` (two halves each, low first), in the order of inodes. Inodes without a record are left out.
  */
-export async function gather(
+async function gather(
   browser: Browser,
   table: string,
   inodes: Uint32Array,
