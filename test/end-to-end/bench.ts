@@ -6,7 +6,8 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { kinds, openSource, openStore, openTarget } from "../../src/cli/registry.ts";
 import type { JuicefsLine } from "../../src/engines/juicefs/lines.ts";
-import type { Target } from "../../src/model/ports.ts";
+import type { Batch } from "../../src/model/batch.ts";
+import type { Source, Target } from "../../src/model/ports.ts";
 import { backup } from "../../src/operations/backup.ts";
 import type { BackupResult } from "../../src/operations/backup.ts";
 import { planChanges } from "../../src/operations/changes/plan-changes.ts";
@@ -30,6 +31,8 @@ import type { MountedVolume } from "../volumes/juicefs-cli.ts";
 export interface BackUpOptions {
   keepSecrets?: boolean;
   memoryBytes?: number;
+  /** Milliseconds between two batches, as if the repository were slow: the source is held open for longer. */
+  paceMs?: number;
 }
 
 export interface RestoreOptions {
@@ -82,12 +85,13 @@ export async function openBench(name: string): Promise<Bench> {
     repositoryFolder,
     at: (file) => join(folder, file),
 
-    async backUp(metaUrl, { keepSecrets = false, memoryBytes = memoryDefault } = {}) {
+    async backUp(metaUrl, { keepSecrets = false, memoryBytes = memoryDefault, paceMs = 0 } = {}) {
+      const source = await openSource(metaUrl, { keepSecrets, allowBlock: false });
       const result = await backup({
         ...shared,
         memoryBytes,
         repository,
-        source: await openSource(metaUrl, { keepSecrets, allowBlock: false }),
+        source: paceMs === 0 ? source : paced(source, paceMs),
         note: "",
         tags: {},
         keepSecrets,
@@ -127,6 +131,31 @@ export async function openBench(name: string): Promise<Bench> {
       for (const mount of mounts.toReversed()) await mount.unmount();
       await store[Symbol.asyncDispose]();
       rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** The same source, whose batches are taken slowly. */
+function paced(source: Source, paceMs: number): Source {
+  async function* slowly(batches: AsyncIterable<Batch>): AsyncGenerator<Batch> {
+    for await (const batch of batches) {
+      yield batch;
+      await sleep(paceMs);
+    }
+  }
+  return {
+    describe: (signal) => source.describe(signal),
+    async open(options) {
+      const view = await source.open(options);
+      return {
+        kind: view.kind,
+        volumeId: view.volumeId,
+        volumeName: view.volumeName,
+        sortedTables: view.sortedTables,
+        batches: () => slowly(view.batches()),
+        summary: () => view.summary(),
+        [Symbol.asyncDispose]: () => view[Symbol.asyncDispose](),
+      };
     },
   };
 }
