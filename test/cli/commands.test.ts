@@ -155,7 +155,7 @@ test("diff says what happened, in both forms", async () => {
 
 test("verify takes one snapshot or all, and names damage", async () => {
   assert.equal((await runCli(["verify", `${repository}@${ids[0]}`])).code, 0);
-  assert.match((await runCli(["verify", repository])).stdout, /^All of \d snapshots whole\.$/m);
+  assert.match((await runCli(["verify", repository])).stdout, /^Checked \d snapshots: whole\.$/m);
   const damaged = join(folder, "damaged");
   await runCli(["init", damaged]);
   const first = await runCli(["--json", "backup", `sqlite3://${monday}`, damaged]);

@@ -1,11 +1,11 @@
 import type { Context } from "../context.ts";
 import { withPassword } from "../meta-url.ts";
-import { alignColumns, formatBytes, formatCount, formatSeconds } from "../output/format.ts";
+import { alignColumns, formatBytes, formatCount, plural } from "../output/format.ts";
 import { openSource } from "../registry.ts";
 
-/** Records a second of a backup and stored bytes of a record, from docs/benchmarks.md, rounded to the careful side. */
+/** Records that a backup reads a second, and stored bytes of each of the database: from docs/benchmarks.md, rounded to the careful side. */
 const recordsPerSecond = 700_000;
-const storedShare = 0.45;
+const storedShare = 0.13;
 
 /** `doctor META-URL`: reads only. */
 export async function doctor(context: Context, [url]: readonly (string | undefined)[]): Promise<void> {
@@ -24,7 +24,7 @@ export async function doctor(context: Context, [url]: readonly (string | undefin
     ["metadata", `about ${formatCount(records)} records, ${formatBytes(found.estimatedBytes)}`],
     [
       "a backup",
-      `about ${formatSeconds(Math.ceil(seconds))}; the first one stores about ${formatBytes(storedBytes)}, later ones what changed`,
+      `about ${plural(Math.ceil(seconds), "second")}; the first one stores about ${formatBytes(storedBytes)}, later ones what changed`,
     ],
     ...Object.entries(found.facts).map(([name, value]) => [name, String(value)]),
   ]);

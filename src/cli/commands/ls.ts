@@ -65,7 +65,7 @@ class Lister {
   constructor(context: Context, browser: Browser, long: boolean) {
     this.#context = context;
     this.#browser = browser;
-    this.#withAttributes = long || context.output.json;
+    this.#withAttributes = long;
   }
 
   /** A path that is no directory lists itself. */
@@ -75,7 +75,7 @@ class Lister {
     const nodes = this.#withAttributes ? await gatherColumns(this.#browser, "node", inodes, columns) : undefined;
     const target = place.type === fileType.symlink ? await symlinkTarget(this.#browser, place.inode) : undefined;
     const attributes = nodes === undefined ? undefined : attributesAt(nodes.columns, nodes.found, place.type, 0);
-    await this.#print(place.path, place.path, place.inode, attributes, target, 8);
+    await this.#print(place.path, place.path, place.inode, attributes, target, 8, place.type);
     this.entries = 1;
   }
 
@@ -128,7 +128,7 @@ class Lister {
     attributes: Attributes | undefined,
     target: Uint8Array | undefined,
     width: number,
-    type?: number,
+    type: number,
   ): Promise<void> {
     const { output } = this.#context;
     if (output.json) {
@@ -136,7 +136,8 @@ class Lister {
       await output.entry({
         ...bytesJson("path", full),
         inode: bigJson(inode),
-        ...attributesJson(attributes, type),
+        fileType: typeName(type),
+        ...(this.#withAttributes ? attributesJson(attributes) : {}),
         ...(target === undefined ? {} : bytesJson("target", target)),
       });
       return;
@@ -224,10 +225,9 @@ function localTime(seconds: number): string {
   return lastText;
 }
 
-function attributesJson(node: Attributes | undefined, type: number | undefined): JsonObject {
-  if (node === undefined) return type === undefined ? { missing: true } : { missing: true, fileType: typeName(type) };
+function attributesJson(node: Attributes | undefined): JsonObject {
+  if (node === undefined) return { missing: true };
   return {
-    fileType: typeName(node.type),
     mode: node.mode,
     nlink: node.nlink,
     uid: node.uid,

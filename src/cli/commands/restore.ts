@@ -7,6 +7,7 @@ import { restore as runRestore } from "../../operations/restore.ts";
 import type { RestoreResult } from "../../operations/restore.ts";
 import type { Finding } from "../../model/ports.ts";
 import type { Manifest } from "../../format/manifest.ts";
+import { backUpReplaced } from "../back-up-replaced.ts";
 import { shellQuote } from "../command-text.ts";
 import type { Context } from "../context.ts";
 import { keyValues } from "../key-values.ts";
@@ -38,7 +39,8 @@ export async function restore(
   const { output, signal, memoryBytes, world } = context;
   const wanted = wantedChanges(options);
   const secrets = await secretsGiven(options.secretFile, world.env);
-  const target = await openTarget(await withPassword(url ?? "", world.env), { line: options.line });
+  const fullUrl = await withPassword(url ?? "", world.env);
+  const target = await openTarget(fullUrl, { line: options.line });
   await using opened = await openSnapshotAt(context, address ?? "", options);
   await using temporary = await openTemporaryFolder();
   const { snapshot } = opened;
@@ -47,6 +49,15 @@ export async function restore(
   for (const { code, severity, message } of hazards) if (severity !== "info") output.progress.warn(code, message);
   const shared = { memoryBytes, temporaryFolder: temporary.path, progress: output.progress, signal };
   const changes = await planChanges(snapshot, wanted, shared);
+  const replaced =
+    options.replace === undefined
+      ? undefined
+      : await backUpReplaced(context, {
+          repository: snapshot.repository,
+          url: fullUrl,
+          volumeId: options.replace,
+          temporaryFolder: temporary.path,
+        });
   const result = await runRestore({
     snapshot,
     target,
@@ -59,7 +70,7 @@ export async function restore(
   const shownUrl = withoutPassword(url ?? "");
   const isReplaced = options.replace !== undefined;
   const notes = hazards.filter(({ severity }) => severity === "info");
-  await output.text(`${describe(result, { manifest, shownUrl, missing, isReplaced, notes }).join("\n")}\n`);
+  await output.text(`${describe(result, { manifest, shownUrl, missing, isReplaced, replaced, notes }).join("\n")}\n`);
   await output.result("restore", {
     snapshot: manifest.id,
     volume: manifest.volume,
@@ -72,6 +83,7 @@ export async function restore(
     records: result.records,
     seconds: result.seconds,
     secretsMissing: missing,
+    ...(replaced === undefined ? {} : { replaced: replaced.id }),
     findings: hazards as unknown as JsonObject[],
   });
 }
@@ -106,11 +118,13 @@ interface Told {
   shownUrl: string;
   missing: readonly string[];
   isReplaced: boolean;
+  /** The snapshot of what was there. */
+  replaced: Manifest | undefined;
   /** What the volume has that is not wrong, but good to know. */
   notes: readonly Finding[];
 }
 
-function describe(result: RestoreResult, { manifest, shownUrl, missing, isReplaced, notes }: Told): string[] {
+function describe(result: RestoreResult, { manifest, shownUrl, missing, isReplaced, replaced, notes }: Told): string[] {
   const { seconds, changes } = result;
   const quoted = shellQuote(shownUrl);
   const records = Object.values(result.records).reduce((sum, count) => sum + count, 0);
@@ -130,6 +144,7 @@ function describe(result: RestoreResult, { manifest, shownUrl, missing, isReplac
     lines.push(
       `  kept     the database that was there, beside the new one, with .replaced- and the time after its name`,
     );
+  if (replaced !== undefined) lines.push(`  before   what was there is snapshot ${replaced.id.slice(0, 12)}`);
   for (const { code, message } of notes) lines.push(`  note     ${message} (${code})`);
   if (missing.length > 0) {
     lines.push(

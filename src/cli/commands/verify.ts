@@ -58,7 +58,7 @@ async function verifyAll(context: Context, location: string, options: VolumeOpti
     );
   }
   await context.output.text(
-    names.length === 0 ? "No snapshots.\n" : `All of ${plural(names.length, "snapshot")} whole.\n`,
+    names.length === 0 ? "No snapshots.\n" : `Checked ${plural(names.length, "snapshot")}: whole.\n`,
   );
   await context.output.result("verify", { snapshots: names.length, damaged: 0, records: total });
 }

@@ -1,0 +1,51 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import test from "node:test";
+import { shellQuote } from "./command-text.ts";
+import { withoutPassword, withPassword } from "./meta-url.ts";
+import { howToSetSecrets, secretsGiven, secretsMissing } from "./secrets.ts";
+
+test("secrets come from the environment and from files, never from values", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "cairn-secrets-"));
+  try {
+    writeFileSync(join(folder, "key"), "s3cret\nnot this\n");
+    writeFileSync(join(folder, "pem"), "-----BEGIN\nlines\n-----END\n");
+    const files = [`SecretKey=${join(folder, "key")}`, `EncryptKey=${join(folder, "pem")}`];
+    assert.deepEqual(await secretsGiven(files, { CAIRN_SESSION_TOKEN: "t", CAIRN_SECRET_KEY: "other" }), {
+      SecretKey: "s3cret",
+      SessionToken: "t",
+      EncryptKey: "-----BEGIN\nlines\n-----END\n",
+    });
+    await assert.rejects(secretsGiven(["Bucket=/x"], {}), { code: "usage" });
+    await assert.rejects(secretsGiven([`SecretKey=${join(folder, "none")}`], {}), { code: "password-file" });
+    await assert.rejects(secretsGiven(["SecretKey"], {}), { code: "usage" });
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test("what is missing is named with the way to set it", () => {
+  assert.deepEqual(secretsMissing("SecretKey,SessionToken", { SecretKey: "x" }), ["SessionToken"]);
+  assert.deepEqual(secretsMissing(undefined, {}), []);
+  assert.deepEqual(howToSetSecrets(["SecretKey", "EncryptKey"], "sqlite3:///x.db"), [
+    "  SecretKey: juicefs config sqlite3:///x.db --secret-key …",
+    "  EncryptKey: restore again with --secret-file EncryptKey=FILE or CAIRN_ENCRYPT_KEY",
+  ]);
+});
+
+test("passwords go into a metadata URL and never out again", async () => {
+  const url = "postgres://ann@host:5432/db";
+  assert.equal(await withPassword(url, { META_PASSWORD: "a@b" }), "postgres://ann:a%40b@host:5432/db");
+  assert.equal(await withPassword("sqlite3://a@b.db", { META_PASSWORD: "x" }), "sqlite3://a@b.db");
+  assert.equal(await withPassword("postgres://ann:y@host/db", { META_PASSWORD: "x" }), "postgres://ann:y@host/db");
+  assert.equal(await withPassword("redis://host/1", { META_PASSWORD: "x" }), "redis://host/1");
+  assert.equal(withoutPassword("postgres://ann:p@ss@host/db"), "postgres://ann:***@host/db");
+  assert.equal(withoutPassword("sqlite3:///a/b@c.db"), "sqlite3:///a/b@c.db");
+});
+
+test("commands are quoted for a shell where they must be", () => {
+  assert.equal(shellQuote("/a/b@latest:/x"), "/a/b@latest:/x");
+  assert.equal(shellQuote("a b'c"), `'a b'\\''c'`);
+});
