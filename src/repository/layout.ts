@@ -31,7 +31,7 @@ export function packName(volume: string, pack: string): string {
 /** A volume's id as a name: UUIDs stay, anything else is written in hex. */
 export function volumeFolder(volume: string): string {
   const plain = volume.toLowerCase();
-  return /^[a-z0-9][a-z0-9_-]{0,63}$/.test(plain) ? plain : `x${Buffer.from(volume).toString("hex")}`;
+  return /^[a-z0-9][a-z0-9_-]{0,63}$/.test(plain) ? plain : `_${Buffer.from(volume).toString("hex")}`;
 }
 
 /** 32 hex digits at random. */
