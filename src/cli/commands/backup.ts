@@ -90,7 +90,7 @@ function describe(result: BackupResult, location: string, program: string): stri
     `  what        ${count("node")} inodes, ${count("edge")} names, ${count("chunk")} chunks`,
     `  consistent  ${consistency.level === "snapshot" ? "yes" : "NO, this is not a snapshot"}: ${consistency.method}`,
     `  size        ${formatBytes(manifest.storedBytes)} new, ${share.toFixed(1)}% of ${formatBytes(manifest.logicalBytes)}${base}`,
-    `  pages       ${formatCount(result.pagesWritten)} stored (${formatCount(result.pagesPatched)} of them as patches), ${formatCount(result.pagesReused)} reused`,
+    `  pages       ${formatCount(result.pagesWritten)} stored whole, ${formatCount(result.pagesPatched)} as patches, ${formatCount(result.pagesReused)} reused`,
     `  took        ${formatSeconds(seconds)}`,
     `  root        ${manifest.root}`,
   ];
