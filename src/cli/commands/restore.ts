@@ -153,7 +153,15 @@ function describe(result: RestoreResult, { manifest, shownUrl, missing, isReplac
       ...howToSetSecrets(missing, quoted),
     );
   }
-  lines.push("", ...(isReplaced ? replacedWarning(quoted) : copyWarning(quoted)));
+  lines.push(
+    "",
+    ...(isReplaced
+      ? replacedWarning(
+          quoted,
+          changes.some(({ name }) => name === "advance-ids"),
+        )
+      : copyWarning(quoted)),
+  );
   return lines;
 }
 
@@ -168,11 +176,13 @@ function copyWarning(url: string): string[] {
   ];
 }
 
-function replacedWarning(url: string): string[] {
+function replacedWarning(url: string, isAdvanced: boolean): string[] {
   return [
     "The volume is back at the snapshot's state; blocks that were written since are still in the bucket.",
     `  look first with: juicefs mount --read-only --no-bgjob ${url} /MOUNTPOINT`,
     "  never run juicefs gc --delete before you are sure that nothing written since the snapshot is wanted: it deletes those blocks.",
-    "Without --advance-ids, new files may get numbers that were handed out since the snapshot.",
+    ...(isAdvanced
+      ? []
+      : ["Without --advance-ids, new files and slices may get numbers that were handed out since the snapshot."]),
   ];
 }

@@ -45,7 +45,7 @@ export class LiveLine {
     this.#drawnAt = now;
     const text = this.#describe(now);
     if (isTerminal) {
-      this.#stream.write(`\r\u001B[K${text.slice(0, (this.#stream.columns ?? 80) - 1)}`);
+      this.#stream.write(`\r\u001B[K${text.slice(0, (this.#stream.columns || 80) - 1)}`);
       this.#isDrawn = true;
     } else this.#stream.write(`${text}\n`);
   }
