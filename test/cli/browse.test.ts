@@ -216,6 +216,16 @@ test("du sums up what the plain model sums up, hard links once", async () => {
   }
 });
 
+test("du of a file is the file", async () => {
+  const file = visible.find(
+    ({ inode }) => (volume.nodes.get(inode)?.[nodeColumn.length] as bigint) > 4097n,
+  ) as ModelEntry;
+  const place = await resolvePath(browser, file.path);
+  const { usage } = await diskUsage(browser, place, { progress: quietProgress(), signal });
+  const bytes = Number(volume.nodes.get(file.inode)?.[nodeColumn.length]);
+  assert.deepEqual(usage(0), { bytes, space: Math.ceil(bytes / 4096) * 4096, inodes: 1 });
+});
+
 test("the ncdu export is JSON that holds every name", async () => {
   const place = await resolvePath(browser, Buffer.from("/"));
   const parts: Uint8Array[] = [];

@@ -44,6 +44,11 @@ export class Browser {
     return this.snapshot.manifest.tables.find(({ name }) => name === table)?.index.pages ?? 0;
   }
 
+  /** Records of a table, by the manifest alone. */
+  recordCount(table: string): number {
+    return this.snapshot.manifest.tables.find(({ name }) => name === table)?.records ?? 0;
+  }
+
   page(table: string, entry: IndexEntry): Promise<Batch> {
     const key = `${table} ${entry.id}`;
     const known = this.#pages.get(key);

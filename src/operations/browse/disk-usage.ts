@@ -1,12 +1,13 @@
 import { integersOf, releaseBatch } from "../../model/batch.ts";
 import type { Batch, IntegerColumn } from "../../model/batch.ts";
 import { joinPieces } from "../../model/batch-pieces.ts";
-import { fileType, juicefsTable, nodeColumn } from "../../model/juicefs.ts";
+import { fileType, juicefsTable, nodeColumn, trashInode } from "../../model/juicefs.ts";
 import type { Progress } from "../../model/ports.ts";
 import { readTable } from "../../repository/snapshot.ts";
 import type { Browser } from "./browser.ts";
 import type { DirectoryTable } from "./directory-table.ts";
 import { gatherColumns } from "./gather.ts";
+import { inodeKey } from "./inode-key.ts";
 import { InodeSet } from "./inode-set.ts";
 import { PathNames } from "./path-names.ts";
 import type { Place } from "./resolve-path.ts";
@@ -60,17 +61,17 @@ class Sums {
  * below the place, in the order of parents. The place itself counts as one inode.
  */
 export async function diskUsage(browser: Browser, place: Place, options: UsageOptions): Promise<UsageTree> {
-  const subtree = await openSubtree(browser, place, options.signal);
+  const subtree = await openSubtree(browser, place, options);
   const { directories } = subtree;
   const sums = new Sums(directories.count);
   if (subtree.isAlone) await addByEdges(browser, subtree, sums, options);
   else await addByNodes(browser, subtree, sums, options);
-  sums.add(0, fileType.directory, 0);
+  sums.add(0, place.type, place.type === fileType.directory ? 0 : await fileLength(browser, place.inode));
   return sumUp(directories, sums);
 }
 
 /** For a small part of a volume: looks up what each name leads to. */
-async function addByEdges(browser: Browser, subtree: Subtree, sums: Sums, { signal }: UsageOptions): Promise<void> {
+async function addByEdges(browser: Browser, subtree: Subtree, sums: Sums, options: UsageOptions): Promise<void> {
   const seen = new InodeSet();
   let pieces: DirectoryEdges[] = [];
   let count = 0;
@@ -94,7 +95,7 @@ async function addByEdges(browser: Browser, subtree: Subtree, sums: Sums, { sign
     pieces = [];
     count = 0;
   };
-  for await (const rows of subtreeEdges(browser, subtree, signal)) {
+  for await (const rows of subtreeEdges(browser, subtree, options)) {
     pieces.push(rows);
     count += rows.to - rows.from;
     if (count >= 65_536) await flush();
@@ -105,7 +106,7 @@ async function addByEdges(browser: Browser, subtree: Subtree, sums: Sums, { sign
 /** For a whole volume: reads all inodes once in order; each names its parent, but for hard links, which the path index places. */
 async function addByNodes(browser: Browser, subtree: Subtree, sums: Sums, options: UsageOptions): Promise<void> {
   const { directories } = subtree;
-  const total = browser.snapshot.manifest.tables.find(({ name }) => name === "node")?.records ?? 0;
+  const total = browser.recordCount("node");
   const names = new PathNames(browser);
   let done = 0;
   for await (const batch of readTable(browser.snapshot, "node")) {
@@ -154,8 +155,16 @@ function addBatch(batch: Batch, directories: DirectoryTable, sums: Sums): number
   return shared;
 }
 
+const trashLow = Number(trashInode & 0xffffffffn);
+const trashHigh = Number(trashInode >> 32n);
+
 function isTrash(low: number, high: number): boolean {
-  return high === 0x7fffffff && low === 0x10000000;
+  return high === trashHigh && low === trashLow;
+}
+
+async function fileLength(browser: Browser, inode: bigint): Promise<number> {
+  const found = await browser.record("node", inodeKey(inode));
+  return found === undefined ? 0 : lengthAt(found.batch, found.row);
 }
 
 function valueAt(batch: Batch, index: number, row: number): number {

@@ -39,8 +39,8 @@ export interface Found {
  */
 export async function* findFiles(browser: Browser, place: Place, options: FindOptions): AsyncGenerator<Found> {
   const tests = hasConditions(options.conditions);
-  const subtree = await openSubtree(browser, place, options.signal);
-  const edges = subtreeEdges(browser, subtree, options.signal);
+  const subtree = await openSubtree(browser, place, options);
+  const edges = subtreeEdges(browser, subtree, options);
   if (!tests) yield* matchEdges(subtree, edges, options, () => true);
   else if (subtree.isAlone) yield* matchByLookup(browser, subtree, edges, options);
   else {
@@ -52,7 +52,7 @@ export async function* findFiles(browser: Browser, place: Place, options: FindOp
 
 async function inodesThatFit(browser: Browser, { conditions, progress, signal }: FindOptions): Promise<InodeSet> {
   const inodes = new InodeSet();
-  const total = browser.snapshot.manifest.tables.find(({ name }) => name === "node")?.records ?? 0;
+  const total = browser.recordCount("node");
   let done = 0;
   let marks = new Uint8Array(16_384);
   for await (const batch of readTable(browser.snapshot, "node")) {

@@ -1,12 +1,18 @@
 import { releaseBatch } from "../../model/batch.ts";
 import type { Batch } from "../../model/batch.ts";
 import { fileType } from "../../model/juicefs.ts";
+import type { Progress } from "../../model/ports.ts";
 import { readTable } from "../../repository/snapshot.ts";
 import type { Browser, Rows } from "./browser.ts";
 import { DirectoryTable } from "./directory-table.ts";
 import { inodeKeyOf } from "./inode-key.ts";
 import { rootInode } from "./resolve-path.ts";
 import type { Place } from "./resolve-path.ts";
+
+export interface ScanOptions {
+  progress: Progress;
+  signal: AbortSignal;
+}
 
 /** A directory and all directories below it. */
 export interface Subtree {
@@ -19,16 +25,20 @@ export interface Subtree {
  * Finds the directories below a place. A small part of a volume is walked; when that turns out to read more than half of all edge
  * pages, and for the root, all edges are read once in order instead.
  */
-export async function openSubtree(browser: Browser, place: Place, signal: AbortSignal): Promise<Subtree> {
+export async function openSubtree(browser: Browser, place: Place, { progress, signal }: ScanOptions): Promise<Subtree> {
   if (place.inode !== rootInode) {
     const directories = await walk(browser, place, signal);
     if (directories !== undefined) return { directories, isAlone: true };
   }
   const directories = new DirectoryTable(place.inode, place.path);
+  const total = browser.recordCount("edge");
+  let done = 0;
   for await (const edges of readTable(browser.snapshot, "edge")) {
     signal.throwIfAborted();
     directories.addEdges(edges, 0, edges.count);
+    done += edges.count;
     releaseBatch(edges);
+    progress.report({ phase: "directories", done, total, unit: "records" });
   }
   return { directories, isAlone: false };
 }
@@ -59,7 +69,7 @@ export interface DirectoryEdges extends Rows {
 export async function* subtreeEdges(
   browser: Browser,
   { directories, isAlone }: Subtree,
-  signal: AbortSignal,
+  { progress, signal }: ScanOptions,
 ): AsyncGenerator<DirectoryEdges> {
   if (isAlone) {
     for (const directory of directories.inInodeOrder()) {
@@ -71,10 +81,14 @@ export async function* subtreeEdges(
     }
     return;
   }
+  const total = browser.recordCount("edge");
+  let done = 0;
   for await (const batch of readTable(browser.snapshot, "edge")) {
     signal.throwIfAborted();
     yield* directoriesOf(batch, directories);
+    done += batch.count;
     releaseBatch(batch);
+    progress.report({ phase: "names", done, total, unit: "records" });
   }
 }
 
