@@ -3,6 +3,7 @@ import type { Batch } from "../model/batch.ts";
 import { trashInode } from "../model/juicefs.ts";
 import type { Snapshot } from "../repository/snapshot.ts";
 import { InodeMap } from "./browse/inode-map.ts";
+import { InodeSet } from "./browse/inode-set.ts";
 import type { InodeNamer } from "./browse/name-inodes.ts";
 import { joinPath } from "./browse/resolve-path.ts";
 import { diffTable } from "./diff-records.ts";
@@ -100,13 +101,17 @@ class EdgeList {
 /** Names held at a time: renames are seen among so many, and memory stays bounded. */
 const namesMax = 500_000;
 
-/** Names that were added, removed, renamed (the same inode), trashed (renamed into the trash) or replaced (another inode under the same name). */
+/**
+ * Names that were added, removed, renamed (the same inode), trashed (renamed into the trash) or replaced (another inode under the same name).
+ * Gives the inodes that they lead to.
+ */
 export async function diffEdges(
   a: Snapshot,
   b: Snapshot,
   namers: { a: InodeNamer; b: InodeNamer },
   options: TreeDiffOptions,
-): Promise<void> {
+): Promise<InodeSet> {
+  const named = new InodeSet();
   let gone = new EdgeList();
   let come = new EdgeList();
   for await (const page of diffTable(a, b, "edge", options.signal)) {
@@ -118,10 +123,19 @@ export async function diffEdges(
     }
     if (gone.count + come.count < namesMax) continue;
     await emitEdges(gone, come, namers, options);
+    for (const list of [gone, come]) addInodes(named, list);
     gone = new EdgeList();
     come = new EdgeList();
   }
   await emitEdges(gone, come, namers, options);
+  for (const list of [gone, come]) addInodes(named, list);
+  return named;
+}
+
+function addInodes(inodes: InodeSet, list: EdgeList): void {
+  for (let at = 0; at < list.count; at += 1) {
+    if (!inodes.has(list.low(at), list.high(at))) inodes.add(list.low(at), list.high(at));
+  }
 }
 
 async function emitEdges(

@@ -3,6 +3,7 @@ import type { Batch } from "../model/batch.ts";
 import { nodeColumn } from "../model/juicefs.ts";
 import type { Snapshot } from "../repository/snapshot.ts";
 import { InodeMap } from "./browse/inode-map.ts";
+import type { InodeSet } from "./browse/inode-set.ts";
 import type { InodeNamer } from "./browse/name-inodes.ts";
 import type { TreeDiffOptions } from "./diff-edges.ts";
 import { diffTable } from "./diff-records.ts";
@@ -59,8 +60,9 @@ function bitOf(word: Word): number {
 
 const bitsOfColumns = wordsOfColumns.map(([column, word]) => ({ column: 1 << column, bit: bitOf(word) }));
 
-/** Set for an inode that one side alone has: its name was added or removed, which is said elsewhere. */
-const oneSided = 1 << words.length;
+/** Set for an inode that one side alone has. */
+const onlyInA = 1 << words.length;
+const onlyInB = 2 << words.length;
 
 const otherTables: readonly (readonly [string, Word])[] = [
   ["chunk", "content"],
@@ -71,14 +73,21 @@ const otherTables: readonly (readonly [string, Word])[] = [
 /** Inodes held at a time: memory stays bounded. */
 const inodesMax = 262_144;
 
+/** What `diffInodes` knows of the names. */
+export interface DiffedNames {
+  namers: { a: InodeNamer; b: InodeNamer };
+  /** Inodes of names that were added or removed: nothing more is said of those that one side alone has. */
+  named: InodeSet;
+}
+
 /**
- * Inodes that both snapshots have and that changed, with how. All tables whose keys begin with the inode are walked side by side, so that
- * each inode is said once.
+ * Inodes that both snapshots have and that changed, with how; and those that came or went without a name, as deleted files do that a client
+ * had open. All tables whose keys begin with the inode are walked side by side, so that each inode is said once.
  */
 export async function diffInodes(
   a: Snapshot,
   b: Snapshot,
-  namer: InodeNamer,
+  names: DiffedNames,
   { countsOnly, signal, emit }: TreeDiffOptions,
 ): Promise<void> {
   const nodes = new InodeCursor(diffTable(a, b, "node", signal));
@@ -94,23 +103,31 @@ export async function diffInodes(
     for (const { cursor, bit } of others) {
       await cursor.take(bound, Number.POSITIVE_INFINITY, (_, __, low, high) => changes.mark(low, high, bit));
     }
-    await emitChanges(changes, countsOnly ? undefined : namer, emit);
+    const namers = countsOnly ? undefined : names.namers;
+    await emitChanges(changes.bothSided(), changes, namers?.b, emit);
+    for (const [kind, bit, namer] of [
+      ["removed", onlyInA, namers?.a] as const,
+      ["added", onlyInB, namers?.b] as const,
+    ]) {
+      await emitOneSided(kind, changes.withBit(bit, names.named), namer, emit);
+    }
   }
 }
 
 function nodeBits(page: PageDifferences, at: number): number {
-  if (page.rowsA[at] < 0 || page.rowsB[at] < 0) return oneSided;
+  if (page.rowsB[at] < 0) return onlyInA;
+  if (page.rowsA[at] < 0) return onlyInB;
   let bits = 0;
   for (const { column, bit } of bitsOfColumns) if ((page.columns[at] & column) !== 0) bits |= bit;
   return bits;
 }
 
 async function emitChanges(
+  inodes: Uint32Array,
   changes: ChangeList,
   namer: InodeNamer | undefined,
   emit: TreeDiffOptions["emit"],
 ): Promise<void> {
-  const inodes = changes.bothSided();
   if (inodes.length === 0) return;
   const paths = namer === undefined ? [] : await namer.paths(inodes);
   const found: TreeChange[] = Array.from({ length: inodes.length / 2 }, (_, at) => {
@@ -120,6 +137,21 @@ async function emitChanges(
   });
   found.sort((x, y) => Buffer.compare(x.path ?? nothing, y.path ?? nothing));
   for (const change of found) await emit(change);
+}
+
+/** Inodes without a name of their own that came or went. Where a name leads to one all the same, it leads to nothing on the other side. */
+async function emitOneSided(
+  kind: "added" | "removed",
+  inodes: Uint32Array,
+  namer: InodeNamer | undefined,
+  emit: TreeDiffOptions["emit"],
+): Promise<void> {
+  if (inodes.length === 0) return;
+  const paths = namer === undefined ? [] : await namer.paths(inodes);
+  for (let at = 0; 2 * at < inodes.length; at += 1) {
+    const [low, high] = [inodes[2 * at], inodes[2 * at + 1]];
+    await emit({ kind, path: paths[at], from: undefined, low, high, type: undefined, what: ["inode"] });
+  }
 }
 
 const nothing = new Uint8Array(0);
@@ -163,10 +195,19 @@ class ChangeList {
 
   /** Inodes that both sides have. */
   bothSided(): Uint32Array {
+    return this.#select((bits) => (bits & (onlyInA | onlyInB)) === 0);
+  }
+
+  /** Inodes with that bit, but for some. */
+  withBit(bit: number, except: InodeSet): Uint32Array {
+    return this.#select((bits, low, high) => (bits & bit) !== 0 && !except.has(low, high));
+  }
+
+  #select(isWanted: (bits: number, low: number, high: number) => boolean): Uint32Array {
     const inodes = new Uint32Array(2 * this.#map.size);
     let count = 0;
     for (let at = 0; at < this.#map.size; at += 1) {
-      if ((this.#bits[at] & oneSided) !== 0) continue;
+      if (!isWanted(this.#bits[at], this.#inodes[2 * at], this.#inodes[2 * at + 1])) continue;
       inodes[2 * count] = this.#inodes[2 * at];
       inodes[2 * count + 1] = this.#inodes[2 * at + 1];
       count += 1;

@@ -25,7 +25,7 @@ export interface TreeChange {
   high: number;
   /** File type, where the edges tell. */
   type: number | undefined;
-  /** How it changed: `content`, `size`, `mode`, `owner`, … */
+  /** How it changed: `content`, `size`, `mode`, `owner`, …; `inode` of one that came or went without a name. */
   what: readonly string[];
 }
 
@@ -102,8 +102,8 @@ export async function diffSnapshots(a: Snapshot, b: Snapshot, options: DiffOptio
     if (!countsOnly) await options.change(change);
   };
   const namers = { a: new InodeNamer(new Browser(a), signal), b: new InodeNamer(new Browser(b), signal) };
-  await diffEdges(a, b, namers, { countsOnly, signal, emit });
-  await diffInodes(a, b, namers.b, { countsOnly, signal, emit });
+  const named = await diffEdges(a, b, namers, { countsOnly, signal, emit });
+  await diffInodes(a, b, { namers, named }, { countsOnly, signal, emit });
   for (const { name } of a.kind.tables) {
     if (treeTables.has(name)) continue;
     const change = await diffOutside(a, b, name, signal);

@@ -13,8 +13,6 @@ export interface Flip {
   readonly change: string;
   /** The record in the words of the proof. */
   readonly record: (row: SqlRow) => string;
-  /** The row is there or not, while the names that lead to it are the same. */
-  readonly isOfNode?: true;
   /** What the proof says of it. */
   readonly says: string | ((row: SqlRow) => string);
 }
@@ -135,7 +133,6 @@ export const flips: readonly Flip[] = [
     pick: middle("inode", file),
     change: "DELETE FROM jfs_node WHERE inode = :inode",
     record: nodeRecord,
-    isOfNode: true,
     says: "missing",
   },
   {
@@ -144,7 +141,6 @@ export const flips: readonly Flip[] = [
     change: `INSERT INTO jfs_node (inode, type, flags, mode, uid, gid, atime, mtime, ctime, nlink, length, rdev, parent, access_acl_id, default_acl_id)
       VALUES (:inode, 1, 0, 420, 0, 0, 0, 0, 0, 1, 0, 0, 1, 0, 0)`,
     record: nodeRecord,
-    isOfNode: true,
     says: "not in the snapshot",
   },
 ];
