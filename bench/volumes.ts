@@ -35,7 +35,7 @@ export async function benchVolume(files: number, seed = defaultSeed): Promise<st
 }
 
 /** Writes the volume of `files` files as a JuiceFS binary dump, for loading it into any engine. */
-export async function writeDump(path: string, files: number, seed = defaultSeed): Promise<VolumeSummary> {
+async function writeDump(path: string, files: number, seed = defaultSeed): Promise<VolumeSummary> {
   const summary = writeVolume(path, { files, seed, name: `bench${files}`, bucket: "/var/lib/cairn-bench/" });
   process.stderr.write(`generated ${path}: ${JSON.stringify(summary)}\n`);
   return summary;
