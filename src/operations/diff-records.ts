@@ -1,12 +1,11 @@
-import { releaseBatch } from "../model/batch.ts";
 import type { Batch } from "../model/batch.ts";
 import { mapOrdered } from "../std/map-ordered.ts";
 import type { IndexEntry } from "../format/index-page.ts";
 import { encodeKey } from "../format/key.ts";
-import { readPage } from "../repository/snapshot.ts";
 import type { Snapshot } from "../repository/snapshot.ts";
 import { compareAligned, compareMerged, DifferenceList, sameKeys } from "./diff-rows.ts";
 import type { RowDifferences } from "./diff-rows.ts";
+import { PagePairs } from "./diff-pages.ts";
 
 /** Differing records of one table among two pages; valid until the next are asked for. A batch is there wherever a row refers to it. */
 export interface PageDifferences extends RowDifferences {
@@ -33,8 +32,9 @@ export async function* diffTable(
   };
   if (schema === undefined || hashOf(a) === hashOf(b)) return;
   const [idsA, idsB] = await Promise.all([pageIds(a, table), pageIds(b, table)]);
-  const pagesA = mapOrdered(pagesWithout(a, table, idsB), readAhead, (entry) => readPage(a, table, entry));
-  const pagesB = mapOrdered(pagesWithout(b, table, idsA), readAhead, (entry) => readPage(b, table, entry));
+  const pairs = new PagePairs(schema);
+  const pagesA = mapOrdered(pagesWithout(a, table, idsB), readAhead, (entry) => pairs.readFirst(a, entry));
+  const pagesB = mapOrdered(pagesWithout(b, table, idsA), readAhead, (entry) => pairs.readSecond(b, entry));
   try {
     let [batchA, batchB] = await Promise.all([nextOf(pagesA), nextOf(pagesB)]);
     let rowA = 0;
@@ -53,12 +53,12 @@ export async function* diffTable(
       } else ({ rowA, rowB } = compareMerged(schema, left, rowA, right, rowB, out));
       if (out.count > 0) yield Object.assign(out, { a: left, b: right });
       if (left !== undefined && rowA === left.count) {
-        releaseBatch(left);
+        pairs.release(left);
         batchA = await nextOf(pagesA);
         rowA = 0;
       }
       if (right !== undefined && rowB === right.count) {
-        releaseBatch(right);
+        pairs.release(right);
         batchB = await nextOf(pagesB);
         rowB = 0;
       }
