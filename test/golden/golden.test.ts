@@ -42,6 +42,21 @@ for (const vector of vectors.roots) {
   });
 }
 
+test("docs/format.md quotes the vectors as they are", () => {
+  const page = readFileSync(join(import.meta.dirname, "../../docs/format.md"), "utf8").replaceAll(/[^0-9a-f]/g, "");
+  const setting = vectors.pages.find(({ about }) => about.startsWith("front-coded"));
+  const names = vectors.pages.find(({ table }) => table === "edge");
+  const quoted = [
+    setting?.id,
+    names?.raw,
+    names?.id,
+    vectors.patches[1].script,
+    ...vectors.roots.map(({ root }) => root),
+    vectors.roots[1].tables[0].hash,
+  ];
+  for (const text of quoted) assert.ok(text !== undefined && page.includes(text), text);
+});
+
 interface Expected {
   snapshots: {
     id: string;
