@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readFileSync, readdirSync } from "node:fs";
+import { readFileSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { TestContext } from "node:test";
@@ -45,9 +45,10 @@ async function live(context: TestContext, journal: "wal" | "rollback"): Promise<
     `${journal}: ${counts.liveRuns} backups beside ${report.rounds} rounds of the writer, the slowest of ${Math.round(report.slowestMs)} ms`,
   );
   if (locks.length > 0) {
+    const megabytes = (statSync(volume.databasePath).size / 1e6).toFixed(1);
     const sorted = locks.toSorted((a, b) => a - b);
     context.diagnostic(
-      `locks held: median ${sorted[sorted.length >> 1]} ms, longest ${sorted.at(-1)} ms (${locks.join(", ")})`,
+      `locks held: median ${sorted[sorted.length >> 1]} ms, longest ${sorted.at(-1)} ms (${locks.join(", ")}), database of ${megabytes} MB`,
     );
   }
 }
