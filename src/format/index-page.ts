@@ -2,6 +2,7 @@ import { CairnError } from "../model/errors.ts";
 import { batchFromRows, rowAt } from "../model/batch.ts";
 import type { TableSchema } from "../model/schema.ts";
 import { hashKeys } from "./key.ts";
+import { chainMax } from "./limits.ts";
 import { decodePage, encodePage } from "./page.ts";
 
 /** Where a frame lies. */
@@ -104,8 +105,14 @@ export function encodeChain(chain: readonly FrameLocation[]): Uint8Array {
   return bytes;
 }
 
+/** Throws `page-damaged` on a chain that is longer than chains may be, or cut off. */
 export function decodeChain(bytes: Uint8Array): FrameLocation[] {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (buffer.length > chainMax * locationBytes || buffer.length % locationBytes !== 0) {
+    throw new CairnError("page-damaged", `an index page holds a chain of ${buffer.length} bytes`, {
+      exit: "repositoryDamaged",
+    });
+  }
   const chain: FrameLocation[] = [];
   for (let at = 0; at + locationBytes <= buffer.length; at += locationBytes) {
     const pack = buffer.toString("hex", at, at + 16);

@@ -35,7 +35,7 @@ export interface RawPage {
 export interface PagerOutput {
   /** `records` are the page's own; valid only during the call. */
   page(page: RawPage, records: Piece): void;
-  /** A value of more than 256 KiB, before the page that refers to it. */
+  /** A value of more than 256 KiB, before the page that refers to it; the output owns it. */
   large(value: Uint8Array<ArrayBuffer>): void;
 }
 
@@ -164,8 +164,9 @@ export class Pager {
         const value = column.arena.slice(column.offsets[row], column.offsets[row + 1]);
         if (value.length > largeValueBytes) {
           large.push({ column: index, row });
-          this.#output.large(value);
           values.push(encodeLargeReference(value));
+          // Last: the output may move the value's buffer to another thread at once.
+          this.#output.large(value);
         } else values.push(value);
       }
       const offsets = new Uint32Array(copy.count + 1);

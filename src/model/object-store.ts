@@ -16,8 +16,8 @@ export interface ObjectStore {
   get(name: string, range?: { offset: number; length: number }, signal?: AbortSignal): Promise<Uint8Array | undefined>;
   /** Bytes of an object, or `undefined`. */
   size(name: string, signal?: AbortSignal): Promise<number | undefined>;
-  /** Names that begin with a prefix (which ends with `/` or is empty), sorted bytewise. */
-  list(prefix: string, signal?: AbortSignal): Promise<string[]>;
+  /** Names that begin with a prefix (which ends with `/` or is empty), sorted bytewise; with a limit, at most that many of them, any. */
+  list(prefix: string, limit?: number): Promise<string[]>;
   /** Removes an object; no error when it is not there. */
   delete(name: string, signal?: AbortSignal): Promise<void>;
 }

@@ -43,7 +43,7 @@ export interface BackupResult {
   seconds: number;
 }
 
-/** Pages being hashed, compressed and checked at once; zstd runs on node's thread pool. */
+/** Pages under way at once: while one waits for the store, others are hashed and compressed. */
 const pagesAtOnce = 8;
 
 /**

@@ -64,7 +64,9 @@ export function openPageLine(options: PageLineOptions, signal: AbortSignal): Ope
     if (!finished) fail(new CairnError("internal", "the page line's thread ended early"));
   });
   const onAbort = (): void => fail(signal.reason);
-  signal.addEventListener("abort", onAbort, { once: true });
+  // A signal that was aborted before says so only here: its event never comes.
+  if (signal.aborted) onAbort();
+  else signal.addEventListener("abort", onAbort, { once: true });
 
   const post = (input: PageWorkerInput, transfers: ArrayBuffer[] = []): void => worker.postMessage(input, transfers);
   return {

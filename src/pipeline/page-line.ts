@@ -29,6 +29,9 @@ export interface PageLineOutput {
   tableEnd(table: number, extremes: Record<string, Extreme>): void;
 }
 
+/** Offsets into a sorter's bytes have 32 bits: however large the budget, a sorter spills well before they would run over. */
+const arenaBytesMax = 2 ** 31;
+
 /** The table number of path index pages of a kind. */
 export function pathTable(kind: Kind): number {
   return kind.tables.length;
@@ -66,6 +69,7 @@ export class PageLine implements Disposable {
   push(batch: Batch): void {
     const { table } = batch;
     const schema = this.#options.kind.tables[table];
+    if (this.#ended.has(table)) throw new RangeError(`records of table ${schema.name} came after its end`);
     if (batch.count > 0) {
       if (this.#options.sortedTables.includes(schema.name)) this.#pager(table).push(batch);
       else {
@@ -126,7 +130,7 @@ export class PageLine implements Disposable {
 
   /** Spills the largest sorters until the budget holds. A quarter stays free for what a spill itself needs (the order, a block). */
   #keepBudget(): void {
-    const budget = this.#options.memoryBytes * 0.75;
+    const budget = Math.min(this.#options.memoryBytes * 0.75, arenaBytesMax);
     for (;;) {
       const sorters = [...this.#sorters, this.#paths].filter((sorter) => sorter !== undefined);
       const total = sorters.reduce((sum, sorter) => sum + sorter.bytes, 0);

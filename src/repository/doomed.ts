@@ -2,6 +2,9 @@ import { CairnError, messageOf } from "../model/errors.ts";
 import { doomedPrefix } from "./layout.ts";
 import type { Repository } from "./repository.ts";
 
+/** What else lies in that folder is nobody's list. */
+const doomedName = /^doomed\/\d{8}t\d{6}\.\d{3}z-[0-9a-f]{32}$/;
+
 /**
  * Ids of all packs that a prune has announced to delete (docs/format.md, "Doomed lists"). A backup must not rely on them: it reads
  * this again right before it publishes.
@@ -9,6 +12,7 @@ import type { Repository } from "./repository.ts";
 export async function readDoomedPacks(repository: Repository): Promise<ReadonlySet<string>> {
   const packs = new Set<string>();
   for (const name of await repository.store.list(doomedPrefix)) {
+    if (!doomedName.test(name)) continue;
     const bytes = await repository.store.get(name);
     if (bytes === undefined) continue;
     try {

@@ -16,6 +16,8 @@ interface OpenPack {
   written: Promise<void>;
   hash: Hash;
   bytes: number;
+  /** The most that trailer and footer may take. */
+  endBytes: number;
   entries: PackEntry[];
 }
 
@@ -23,8 +25,10 @@ interface OpenPack {
 const queueBytes = 2 << 20;
 /** Read back in parts of this size. */
 const readBackBytes = 1 << 20;
-/** Kept free in a pack for its trailer: 100 bytes a frame are ample. */
-const trailerBytesPerFrame = 100;
+/** Kept free in a pack for its trailer, for each frame and for each patch in its chain: what their fields take uncompressed, and a header. */
+const trailerBytesPerFrame = 48;
+const trailerBytesPerPatch = 24;
+const packEndBytesMin = 4096;
 
 /** Streams frames into packs of at most 64 MiB, and reads every finished pack back before it counts as written. */
 export class PackWriter {
@@ -48,9 +52,12 @@ export class PackWriter {
     frame: Uint8Array,
     page: { id: string; rawBytes: number; chain: FrameLocation[] },
   ): Promise<FrameLocation> {
-    const expected = frame.length + trailerBytesPerFrame * ((this.#open?.entries.length ?? 0) + 1);
-    if (this.#open !== undefined && this.#open.bytes + expected > packBytesMax) await this.finish();
+    const endBytes = trailerBytesPerFrame + trailerBytesPerPatch * page.chain.length;
+    const full =
+      this.#open !== undefined && this.#open.bytes + this.#open.endBytes + frame.length + endBytes > packBytesMax;
+    if (full) await this.finish();
     const pack = this.#open ?? (await this.#begin());
+    pack.endBytes += endBytes;
     const location = { pack: pack.id, offset: pack.bytes, length: frame.length };
     pack.entries.push({ ...page, offset: location.offset, length: location.length });
     await this.#push(pack, frame);
@@ -62,7 +69,15 @@ export class PackWriter {
     const queue = new ByteQueue(queueBytes);
     const written = this.#store.put(packName(this.#volume, id), releaseBehind(queue));
     written.catch((error: unknown) => queue.fail(error));
-    const pack: OpenPack = { id, queue, written, hash: createHash("sha256"), bytes: 0, entries: [] };
+    const pack: OpenPack = {
+      id,
+      queue,
+      written,
+      hash: createHash("sha256"),
+      bytes: 0,
+      endBytes: packEndBytesMin,
+      entries: [],
+    };
     this.#open = pack;
     await this.#push(pack, packHeader());
     return pack;

@@ -19,7 +19,7 @@ export async function initRepository(store: ObjectStore): Promise<Repository> {
       next: "use it as it is: several volumes share a repository",
     });
   }
-  const others = await store.list("");
+  const others = await store.list("", 1);
   if (others.length > 0) {
     throw new CairnError(
       "repository-not-empty",

@@ -6,7 +6,7 @@ import type { Kind, TableSchema } from "../model/schema.ts";
 import { decodeFrame, encodeFrame, encodePatchFrame } from "../format/frame.ts";
 import { cutIndex, encodeIndexPage, indexSchema } from "../format/index-page.ts";
 import type { FrameLocation, IndexEntry } from "../format/index-page.ts";
-import { largePartBytes } from "../format/limits.ts";
+import { chainMax, largePartBytes } from "../format/limits.ts";
 import { encodeManifest } from "../format/manifest.ts";
 import type { IndexTop, Manifest, TableManifest } from "../format/manifest.ts";
 import type { RawPage } from "../format/pager.ts";
@@ -31,8 +31,6 @@ export interface PreparedPage {
   stored: { location: FrameLocation; chain: FrameLocation[] } | { frame: Uint8Array; chain: FrameLocation[] };
 }
 
-/** Patches rest on each other at most this often; then the page is stored whole (docs/design/patch-chains.md). */
-export const chainMax = 16;
 /** A patch of more than this part of the whole page's frame is not worth its chain. */
 const patchPartMax = 1 / 2;
 /** More entries than this at the top of an index, and they go into index pages. */

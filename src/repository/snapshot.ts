@@ -121,10 +121,9 @@ async function readLargeValue(snapshot: Snapshot, bytes: Uint8Array): Promise<Ui
   const parts: Uint8Array[] = [];
   let length = 0;
   for await (const entry of snapshot.largeIndex.entries(reference.hash)) {
-    if (Buffer.compare(entry.firstKey.subarray(0, 32), reference.hash) !== 0) {
-      if (parts.length === 0) continue;
-      break;
-    }
+    const order = Buffer.compare(entry.firstKey.subarray(0, 32), reference.hash);
+    if (order > 0) break;
+    if (order < 0) continue;
     const part = await snapshot.reader.readWhole(entry);
     parts.push(part);
     length += part.length;

@@ -112,7 +112,7 @@ test("packs that become doomed in the last moment end the backup, and the next o
 test("a list of doomed packs that cannot be read ends the backup by name", async () => {
   const { store } = await twoSnapshots();
   for (const text of ["", "{}", '{"format":2,"packs":[]}', '{"format":1}', '{"format":1,"packs":[7]}', "null"]) {
-    store.objects.set("doomed/20261104t000000.001z-x", Buffer.from(text));
+    store.objects.set(`doomed/20261104t000000.001z-${"0".repeat(32)}`, Buffer.from(text));
     await assert.rejects(backUpRows(store, wednesday), { code: "doomed-list-damaged", message: /doomed\/2026/ }, text);
   }
 });

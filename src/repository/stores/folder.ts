@@ -30,13 +30,17 @@ export class FolderStore implements ObjectStore {
     const path = this.#path(name);
     const folder = dirname(path);
     const temporary = join(folder, temporaryPrefix + randomBytes(8).toString("hex"));
+    let isVisible = false;
     try {
       await this.#makeFolders(folder);
       await this.#writeFile(temporary, content, signal);
       await this.#publish(temporary, path);
+      isVisible = true;
       await this.#syncFolder(folder);
     } catch (error) {
       await this.#files.unlink(temporary).catch(() => undefined);
+      // What was not flushed under its name must not stay there: the caller is told that it was not written.
+      if (isVisible) await this.#files.unlink(path).catch(() => undefined);
       throw storeError(error, "write", name, this.location);
     }
   }
@@ -69,7 +73,8 @@ export class FolderStore implements ObjectStore {
       await this.#files.rename(temporary, path);
       return;
     }
-    await this.#files.unlink(temporary);
+    // The object is there: a temporary name that stays is no reason to deny it.
+    await this.#files.unlink(temporary).catch(() => undefined);
   }
 
   async #makeFolders(folder: string): Promise<void> {
@@ -143,18 +148,18 @@ export class FolderStore implements ObjectStore {
     }
   }
 
-  async list(prefix: string): Promise<string[]> {
+  async list(prefix: string, limit = Number.POSITIVE_INFINITY): Promise<string[]> {
     checkObjectPrefix(prefix);
     const names: string[] = [];
     try {
-      await this.#listInto(prefix, names);
+      await this.#listInto(prefix, names, limit);
     } catch (error) {
       throw storeError(error, "list", prefix, this.location);
     }
     return names.toSorted();
   }
 
-  async #listInto(prefix: string, names: string[]): Promise<void> {
+  async #listInto(prefix: string, names: string[], limit: number): Promise<void> {
     let entries;
     try {
       entries = await this.#files.readdir(join(this.location, prefix), { withFileTypes: true });
@@ -164,7 +169,8 @@ export class FolderStore implements ObjectStore {
     }
     for (const entry of entries) {
       if (entry.name.startsWith(".")) continue;
-      if (entry.isDirectory()) await this.#listInto(`${prefix}${entry.name}/`, names);
+      if (names.length >= limit) return;
+      if (entry.isDirectory()) await this.#listInto(`${prefix}${entry.name}/`, names, limit);
       else if (entry.isFile()) names.push(prefix + entry.name);
     }
   }

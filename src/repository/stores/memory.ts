@@ -35,9 +35,10 @@ export class MemoryStore implements ObjectStore {
     return this.objects.get(name)?.length;
   }
 
-  async list(prefix: string): Promise<string[]> {
+  async list(prefix: string, limit = Number.POSITIVE_INFINITY): Promise<string[]> {
     checkObjectPrefix(prefix);
-    return [...this.objects.keys()].filter((name) => name.startsWith(prefix)).toSorted();
+    const names = [...this.objects.keys()].filter((name) => name.startsWith(prefix)).toSorted();
+    return names.slice(0, limit);
   }
 
   async delete(name: string): Promise<void> {
