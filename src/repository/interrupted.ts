@@ -47,7 +47,7 @@ export async function readInterruptedPages(
 }
 
 /** The trailer of a pack; throws `pack-damaged` or `pack-missing`. */
-export async function readPackEntries(
+async function readPackEntries(
   repository: Repository,
   volume: string,
   pack: string,

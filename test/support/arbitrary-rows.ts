@@ -80,9 +80,7 @@ export function arbitraryRows(schema: TableSchema, maxLength = 60): fc.Arbitrary
   return fc
     .tuple(rows, blank)
     .map(([all, isBlank]) =>
-      all.map((each) =>
-        each.map((value, index) => (isBlank[index] ? defaultValue(schema.columns[index]) : value)),
-      ),
+      all.map((each) => each.map((value, index) => (isBlank[index] ? defaultValue(schema.columns[index]) : value))),
     );
 }
 

@@ -6,7 +6,7 @@ import { seededRandom } from "../volumes/seeded-random.ts";
 import type { SeededRandom } from "../volumes/seeded-random.ts";
 import type { TableRows } from "./volume-rows.ts";
 
-export const syntheticVolume = "11111111-2222-3333-4444-555555555555";
+const syntheticVolume = "11111111-2222-3333-4444-555555555555";
 
 export interface RowsSourceOptions {
   volume?: string;
