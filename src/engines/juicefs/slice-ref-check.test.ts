@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import type { Finding } from "../../model/ports.ts";
 import { SliceRefCheck } from "./slice-ref-check.ts";
 import type { SliceRefVisitor } from "./slice-ref-differences.ts";
 import { findSliceRefDifferences } from "./slice-ref-differences.ts";
@@ -40,18 +41,40 @@ const slice = fc.record({
 });
 const slices = fc.uniqueArray(slice, { selector: ({ id }) => id, maxLength: 200 });
 
-test("sums agree exactly when no slice differs, and the second pass counts the same", () => {
+/** The findings, and how often the slices were read for them. */
+function searched(slices: readonly Slice[], memoryBytes: number): { findings: Finding[]; passes: number } {
+  const scan = scanOf(slices);
+  let passes = 0;
+  const counted = (visitor: SliceRefVisitor): void => {
+    passes++;
+    scan(visitor);
+  };
+  const findings = findSliceRefDifferences(counted, checkOf(slices).unequalBuckets(), memoryBytes);
+  return { findings, passes };
+}
+
+function manySlices(count: number, more: Partial<Slice>): Slice[] {
+  return Array.from({ length: count }, (_, at) => ({
+    id: BigInt(at + 1),
+    size: 4096,
+    mentions: 2,
+    stored: 2,
+    ...more,
+  }));
+}
+
+test("sums agree exactly when no slice differs, and one more pass counts those that do", () => {
   fc.assert(
-    fc.property(slices, fc.boolean(), fc.integer({ min: 1, max: 4 }), (drawn, isHealthy, partitions) => {
+    fc.property(slices, fc.boolean(), (drawn, isHealthy) => {
       const all = isHealthy
         ? drawn.map((one) => ({ ...one, stored: one.mentions > 0 ? one.mentions : undefined }))
         : drawn;
       const bad = all.filter(({ id, mentions, stored }) => id !== 0n && Math.max(stored ?? 0, 0) !== mentions);
-      assert.equal(checkOf(all).agrees, bad.length === 0);
       const unclean = all.filter(
         ({ id, mentions, stored }) => id !== 0n && mentions > 0 && stored !== undefined && stored !== mentions,
       );
-      const findings = findSliceRefDifferences(scanOf(all), all.length, Math.ceil((all.length * 40) / partitions) || 1);
+      const { findings, passes } = searched(all, 1 << 20);
+      assert.equal(passes, bad.length === 0 ? 0 : 1);
       const count = (code: string): number => findings.find((finding) => finding.code === code)?.count ?? 0;
       assert.equal(count("slice-ref-differs"), unclean.length);
       assert.equal(
@@ -67,17 +90,31 @@ test("sums agree exactly when no slice differs, and the second pass counts the s
   );
 });
 
-test("names at most ten slices, whatever their number", () => {
-  const missing = Array.from({ length: 5000 }, (_, at): Slice => ({
-    id: BigInt(at + 1),
-    size: 4096,
-    mentions: 2,
-    stored: undefined,
-  }));
-  const [finding] = findSliceRefDifferences(scanOf(missing), missing.length, 20_000);
-  assert.equal(finding.count, 5000);
-  assert.equal(finding.samples.length, 10);
-  assert.match(finding.samples[0], /^slice \d+, size 4096: 2 mentions$/);
+test("one slice that differs among very many costs one pass and hardly any memory", () => {
+  const all = manySlices(200_000, {});
+  all[123_456].stored = 7;
+  const { findings, passes } = searched(all, 0);
+  assert.equal(passes, 1);
+  assert.deepEqual(
+    findings.map(({ code, count, samples }) => [code, count, samples]),
+    [["slice-ref-differs", 1, ["slice 123457, size 4096: stored 7, 2 mentions"]]],
+  );
+});
+
+test("what does not fit into memory at once is counted in a few passes, exactly", () => {
+  const { findings, passes } = searched(manySlices(3000, { stored: undefined }), 0);
+  assert.ok(passes > 1 && passes <= 4, `${passes} passes`);
+  assert.equal(findings[0].count, 3000);
+  assert.match(findings[0].message, /^3000 slices in use/);
+  assert.equal(findings[0].samples.length, 10);
+  assert.match(findings[0].samples[0], /^slice \d+, size 4096: 2 mentions$/);
+});
+
+test("what does not fit into four passes either is said to be more", () => {
+  const { findings, passes } = searched(manySlices(100_000, { stored: 3 }), 100_000);
+  assert.equal(passes, 4);
+  assert.ok(findings[0].count > 1000 && findings[0].count < 100_000, `${findings[0].count} counted`);
+  assert.match(findings[0].message, /^at least \d+ slices have/);
 });
 
 test("knows the highest id on either side", () => {

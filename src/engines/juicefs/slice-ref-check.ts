@@ -1,38 +1,37 @@
+/** Groups of slice ids that are compared on their own. */
+export const sliceBuckets = 65536;
+
 /**
  * Reference counts follow from the slices that chunks and delayed-slice records name, so a backup stores only the counts that are not 1,
- * and checks all. While the tables stream by in any order, two sums are kept: h(id, size) for every mention, and refs times h(id, size) for
- * every stored row, modulo 2^32 under two independent hashes. Equal sums mean equal counts (but for one chance in 2^64); only unequal ones
- * cost a second pass (slice-ref-differences.ts), which names what differs.
+ * and checks all. While the tables stream by in any order, two sums are kept for each bucket of ids: refs times h(id, size) for every stored
+ * row less h(id, size) for every mention, modulo 2^32 under two independent hashes. Both zero means equal counts (but for one chance in
+ * 2^64); only the ids of other buckets cost a second pass (slice-ref-differences.ts), which names what differs.
  *
  * Slice id 0 is a hole and has no count. Rows with a count of 0 or less wait for their deletion and mention nothing.
  */
 export class SliceRefCheck {
-  #storedA = 0;
-  #storedB = 0;
-  #mentionedA = 0;
-  #mentionedB = 0;
-  #mentions = 0;
-  #rows = 0;
+  /** Bucket `b` has its sums at `2b` and `2b + 1`. */
+  readonly #sums = new Int32Array(2 * sliceBuckets);
   #maxIdLow = 0;
   #maxIdHigh = 0;
 
   /** One stored count, as the real number of references. */
   addStored(idLow: number, idHigh: number, size: number, refs: number): void {
     if (idLow === 0 && idHigh === 0) return;
-    this.#rows++;
     this.#seeId(idLow, idHigh);
     if (refs <= 0) return;
-    this.#storedA = (this.#storedA + Math.imul(hashA(idLow, idHigh, size), refs)) | 0;
-    this.#storedB = (this.#storedB + Math.imul(hashB(idLow, idHigh, size), refs)) | 0;
+    const at = 2 * sliceBucketOf(idLow, idHigh);
+    this.#sums[at] += Math.imul(hashA(idLow, idHigh, size), refs);
+    this.#sums[at + 1] += Math.imul(hashB(idLow, idHigh, size), refs);
   }
 
   /** One slice that a chunk or a delayed-slice record names. */
   addMention(idLow: number, idHigh: number, size: number): void {
     if (idLow === 0 && idHigh === 0) return;
-    this.#mentions++;
     this.#seeId(idLow, idHigh);
-    this.#mentionedA = (this.#mentionedA + hashA(idLow, idHigh, size)) | 0;
-    this.#mentionedB = (this.#mentionedB + hashB(idLow, idHigh, size)) | 0;
+    const at = 2 * sliceBucketOf(idLow, idHigh);
+    this.#sums[at] -= hashA(idLow, idHigh, size);
+    this.#sums[at + 1] -= hashB(idLow, idHigh, size);
   }
 
   #seeId(low: number, high: number): void {
@@ -42,22 +41,24 @@ export class SliceRefCheck {
     }
   }
 
-  get agrees(): boolean {
-    return this.#storedA === this.#mentionedA && this.#storedB === this.#mentionedB;
-  }
-
-  get mentions(): number {
-    return this.#mentions;
-  }
-
-  get rows(): number {
-    return this.#rows;
+  /** The buckets that hold a slice whose stored count is not the number of its mentions. */
+  unequalBuckets(): number[] {
+    const unequal: number[] = [];
+    for (let bucket = 0; bucket < sliceBuckets; bucket++) {
+      if (this.#sums[2 * bucket] !== 0 || this.#sums[2 * bucket + 1] !== 0) unequal.push(bucket);
+    }
+    return unequal;
   }
 
   /** The highest slice id seen on either side, 0 when there was none. */
   get maxId(): bigint {
     return (BigInt(this.#maxIdHigh) << 32n) | BigInt(this.#maxIdLow);
   }
+}
+
+/** The bucket of a slice, by its id alone. */
+export function sliceBucketOf(idLow: number, idHigh: number): number {
+  return Math.imul(idLow ^ Math.imul(idHigh, 0x85ebca6b), 0x9e3779b1) >>> 16;
 }
 
 function hashA(low: number, high: number, size: number): number {

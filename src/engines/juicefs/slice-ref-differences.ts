@@ -1,5 +1,6 @@
 import type { Finding } from "../../model/ports.ts";
 import { FindingCount } from "./finding.ts";
+import { sliceBucketOf, sliceBuckets } from "./slice-ref-check.ts";
 
 /** Receives one whole pass over the volume's slices: every mention, and every stored count. */
 export interface SliceRefVisitor {
@@ -7,50 +8,42 @@ export interface SliceRefVisitor {
   stored(idLow: number, idHigh: number, size: number, refs: number): void;
 }
 
-/** Bytes that one slice costs in the table below, its place in the index included. */
-const bytesPerSlice = 40;
+/** Bytes that one slice costs in the table below: 32, and half as much again while it grows. */
+const bytesPerSlice = 48;
+const smallestTable = 1024;
+
+/** Passes over the volume's slices; what they do not reach is not counted. */
+const passesMax = 4;
 
 /**
- * Names the slices whose stored count is not the number of mentions. Runs `scan` once for each partition of the ids, as many as keep
- * the table within `memoryBytes`; `slices` is the number of mentions and rows together.
+ * Names the slices whose stored count is not the number of mentions, all of them in the `unequal` buckets (slice-ref-check.ts). Runs `scan`
+ * once when the ids of these buckets fit into `memoryBytes`, else with as many buckets at a time as fit, at most four times: then the
+ * messages say "at least".
  */
 export function findSliceRefDifferences(
   scan: (visitor: SliceRefVisitor) => void,
-  slices: number,
+  unequal: readonly number[],
   memoryBytes: number,
 ): Finding[] {
-  const partitions = Math.max(1, Math.ceil((slices * bytesPerSlice) / memoryBytes));
+  let done = 0;
+  const counted = (count: number): string => (done < unequal.length ? `at least ${count}` : `${count}`);
   const differs = new FindingCount(
     "slice-ref-differs",
     "warning",
-    (count) => `${count} slices have a reference count that is not the number of their mentions`,
+    (count) => `${counted(count)} slices have a reference count that is not the number of their mentions`,
   );
   const missing = new FindingCount(
     "slice-ref-missing",
     "warning",
-    (count) => `${count} slices in use have no reference count; a restore gives them one`,
+    (count) => `${counted(count)} slices in use have no reference count; a restore gives them one`,
   );
   const leaked = new FindingCount(
     "slice-ref-leaked",
     "info",
-    (count) => `${count} slices have a reference count but nothing refers to them`,
+    (count) => `${counted(count)} slices have a reference count but nothing refers to them`,
   );
-  for (let partition = 0; partition < partitions; partition++) {
-    const counts = new SliceCounts();
-    const inPartition = (idLow: number, idHigh: number): boolean =>
-      (idLow !== 0 || idHigh !== 0) && (Math.imul(idLow ^ idHigh, 0x9e3779b1) >>> 0) % partitions === partition;
-    scan({
-      mention(idLow, idHigh, size) {
-        if (!inPartition(idLow, idHigh)) return;
-        const index = counts.indexOf(idLow, idHigh, size); // may replace the arrays
-        counts.mentions[index]++;
-      },
-      stored(idLow, idHigh, size, refs) {
-        if (!inPartition(idLow, idHigh)) return;
-        const index = counts.indexOf(idLow, idHigh, size);
-        counts.stored[index] = refs;
-      },
-    });
+
+  function judge(counts: SliceCounts): void {
     for (let index = 0; index < counts.size; index++) {
       const mentions = counts.mentions[index];
       const refs = counts.stored[index];
@@ -61,19 +54,87 @@ export function findSliceRefDifferences(
       } else if (refs !== mentions) differs.add(() => `${name()}: stored ${refs}, ${mentions} mentions`);
     }
   }
+
+  const slicesMax = Math.max(smallestTable, Math.floor(memoryBytes / bytesPerSlice));
+  for (let pass = 0; pass < passesMax && done < unequal.length; pass++) {
+    const { counts, buckets } = countSlices(scan, unequal.slice(done), slicesMax);
+    judge(counts);
+    done += buckets;
+  }
   return [...differs.toFindings(), ...missing.toFindings(), ...leaked.toFindings()];
+}
+
+/** Counts the slices of the first of the buckets in one pass: of all of them, or of half as many whenever the table is full. */
+function countSlices(
+  scan: (visitor: SliceRefVisitor) => void,
+  wanted: readonly number[],
+  slicesMax: number,
+): { counts: SliceCounts; buckets: number } {
+  const counts = new SliceCounts();
+  let buckets = wanted.length;
+  const isCounted = new Uint8Array(sliceBuckets);
+  for (const bucket of wanted) isCounted[bucket] = 1;
+
+  /** Where a slice is counted, or -1. */
+  function placeOf(idLow: number, idHigh: number, size: number): number {
+    if (isCounted[sliceBucketOf(idLow, idHigh)] === 0 || (idLow === 0 && idHigh === 0)) return -1;
+    // The table doubles when it is full. One bucket alone is a 65,536th of the ids, and always has its place.
+    while (counts.size === counts.capacity && 2 * counts.capacity > slicesMax && buckets > 1) {
+      const kept = Math.ceil(buckets / 2);
+      for (const bucket of wanted.slice(kept, buckets)) isCounted[bucket] = 0;
+      buckets = kept;
+      counts.keepOnly((low, high) => isCounted[sliceBucketOf(low, high)] === 1);
+      if (isCounted[sliceBucketOf(idLow, idHigh)] === 0) return -1;
+    }
+    return counts.indexOf(idLow, idHigh, size); // may replace the arrays
+  }
+
+  scan({
+    mention(idLow, idHigh, size) {
+      const place = placeOf(idLow, idHigh, size);
+      if (place >= 0) counts.mentions[place]++;
+    },
+    stored(idLow, idHigh, size, refs) {
+      const place = placeOf(idLow, idHigh, size);
+      if (place >= 0) counts.stored[place] = refs;
+    },
+  });
+  return { counts, buckets };
 }
 
 /** An open-addressing table from (id, size) to both counts, in typed arrays, entries in order of arrival. */
 class SliceCounts {
-  #index = new Int32Array(2048).fill(-1);
-  #idsLow = new Uint32Array(1024);
-  #idsHigh = new Uint32Array(1024);
-  sizes = new Uint32Array(1024);
-  mentions = new Uint32Array(1024);
+  #index = new Int32Array(2 * smallestTable).fill(-1);
+  #idsLow = new Uint32Array(smallestTable);
+  #idsHigh = new Uint32Array(smallestTable);
+  sizes = new Uint32Array(smallestTable);
+  mentions = new Uint32Array(smallestTable);
   /** NaN: no row. */
-  stored = new Float64Array(1024).fill(Number.NaN);
+  stored = new Float64Array(smallestTable).fill(Number.NaN);
   size = 0;
+
+  /** Slices that have room before the table doubles. */
+  get capacity(): number {
+    return this.sizes.length;
+  }
+
+  /** Drops the entries whose id does not pass. */
+  keepOnly(isWanted: (idLow: number, idHigh: number) => boolean): void {
+    let kept = 0;
+    for (let entry = 0; entry < this.size; entry++) {
+      if (!isWanted(this.#idsLow[entry], this.#idsHigh[entry])) continue;
+      this.#idsLow[kept] = this.#idsLow[entry];
+      this.#idsHigh[kept] = this.#idsHigh[entry];
+      this.sizes[kept] = this.sizes[entry];
+      this.mentions[kept] = this.mentions[entry];
+      this.stored[kept++] = this.stored[entry];
+    }
+    this.mentions.fill(0, kept);
+    this.stored.fill(Number.NaN, kept);
+    this.size = kept;
+    this.#index.fill(-1);
+    this.#indexAll();
+  }
 
   indexOf(idLow: number, idHigh: number, size: number): number {
     const mask = this.#index.length - 1;
@@ -107,6 +168,10 @@ class SliceCounts {
     this.mentions = grown(this.mentions, new Uint32Array(capacity));
     this.stored = grown(this.stored, new Float64Array(capacity).fill(Number.NaN));
     this.#index = new Int32Array(capacity * 2).fill(-1);
+    this.#indexAll();
+  }
+
+  #indexAll(): void {
     const mask = this.#index.length - 1;
     for (let entry = 0; entry < this.size; entry++) {
       let slot = hash(this.#idsLow[entry], this.#idsHigh[entry], this.sizes[entry]) & mask;

@@ -187,7 +187,7 @@ export function openVolumeReader(database: Database, options: VolumeReaderOption
           ...hazards.findings(counters, refs.maxId),
           ...emptyChunks.toFindings(),
           ...oddSlices.toFindings(),
-          ...(refs.agrees ? [] : findSliceRefDifferences(visitSlices, refs.mentions + refs.rows, options.memoryBytes)),
+          ...findSliceRefDifferences(visitSlices, refs.unequalBuckets(), options.memoryBytes),
         ],
         omitted: countOmitted(database, schema),
         secrets: options.keepSecrets ? setting.secrets : {},
