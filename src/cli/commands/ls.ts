@@ -3,7 +3,7 @@ import { bytesToText } from "../../std/byte-text.ts";
 import { fileType, nodeColumn } from "../../model/juicefs.ts";
 import { Browser } from "../../operations/browse/browser.ts";
 import { gatherColumns } from "../../operations/browse/gather.ts";
-import { listDirectory } from "../../operations/browse/list-directory.ts";
+import { listDirectory, listedColumns } from "../../operations/browse/list-directory.ts";
 import type { EntryBlock } from "../../operations/browse/list-directory.ts";
 import { joinPath, resolvePath, symlinkTarget } from "../../operations/browse/resolve-path.ts";
 import type { Place } from "../../operations/browse/resolve-path.ts";
@@ -71,8 +71,7 @@ class Lister {
   /** A path that is no directory lists itself. */
   async single(place: Place): Promise<void> {
     const inodes = Uint32Array.of(Number(place.inode & 0xffffffffn), Number(place.inode >> 32n));
-    const columns = [...attributeColumns];
-    const nodes = this.#withAttributes ? await gatherColumns(this.#browser, "node", inodes, columns) : undefined;
+    const nodes = this.#withAttributes ? await gatherColumns(this.#browser, "node", inodes, listedColumns) : undefined;
     const target = place.type === fileType.symlink ? await symlinkTarget(this.#browser, place.inode) : undefined;
     const attributes = nodes === undefined ? undefined : attributesAt(nodes.columns, nodes.found, place.type, 0);
     await this.#print(place.path, place.path, place.inode, attributes, target, 8, place.type);
@@ -152,17 +151,6 @@ class Lister {
     await output.text(`${longLine(attributes, width)} ${text}${arrow}\n`);
   }
 }
-
-const attributeColumns = [
-  nodeColumn.mode,
-  nodeColumn.uid,
-  nodeColumn.gid,
-  nodeColumn.mtime,
-  nodeColumn.mtimensec,
-  nodeColumn.nlink,
-  nodeColumn.length,
-  nodeColumn.rdev,
-] as const;
 
 function typeAt({ edges }: EntryBlock, row: number): number {
   return edges.columns[3] === undefined ? 0 : integersOf(edges, 3)[row];

@@ -18,7 +18,7 @@ export interface EntryBlock {
 }
 
 /** Columns of `node` that a listing shows. */
-const listedColumns: readonly number[] = [
+export const listedColumns: readonly number[] = [
   nodeColumn.mode,
   nodeColumn.uid,
   nodeColumn.gid,
