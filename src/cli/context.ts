@@ -15,6 +15,7 @@ export interface GlobalOptions {
 export interface Context {
   world: World;
   output: Output;
+  /** Aborts on an interrupt, and for a command that only shows something also when nobody reads it any more. */
   signal: AbortSignal;
   memoryBytes: number;
 }

@@ -2,8 +2,15 @@ import { Command, Option } from "commander";
 import type { Context, GlobalOptions } from "./context.ts";
 import { tool } from "./tool.ts";
 
+/** Whether a command is there for its output alone, or for what it does or finds out, which its exit code tells of. */
+export type Purpose = "shows" | "does";
+
 /** Runs one command: opens its output, hands it a context, and closes what it opened. Given by `main.ts`. */
-export type Runner = (global: GlobalOptions, run: (context: Context) => Promise<void>) => Promise<void>;
+export type Runner = (
+  global: GlobalOptions,
+  purpose: Purpose,
+  run: (context: Context) => Promise<void>,
+) => Promise<void>;
 
 /**
  * The whole command line as commander takes it: names, arguments, options, help. Each action loads its command when it is called, so
@@ -22,11 +29,14 @@ export function buildProgram(run: Runner): Command {
     .showHelpAfterError("(--help shows what is possible)");
   /** An action whose last two arguments, as commander gives them, are the options and the command. */
   const action =
-    (start: (context: Context, args: readonly (string | undefined)[], options: never) => Promise<void>) =>
+    (
+      purpose: Purpose,
+      start: (context: Context, args: readonly (string | undefined)[], options: never) => Promise<void>,
+    ) =>
     async (...all: unknown[]): Promise<void> => {
       const command = all.at(-1) as Command;
       const options = command.optsWithGlobals();
-      await run(options, (context) => start(context, command.args, options as never));
+      await run(options, purpose, (context) => start(context, command.args, options as never));
     };
   const volume = (): Option => new Option("--volume <name|uuid>", "the volume, where the repository holds several");
 
@@ -34,17 +44,17 @@ export function buildProgram(run: Runner): Command {
     .command("quickstart")
     .description("try everything on a small volume that comes with Cairn, in a temporary folder")
     .option("--keep", "leave the folder behind")
-    .action(action(async (...given) => (await import("./commands/quickstart.ts")).quickstart(...given)));
+    .action(action("does", async (...given) => (await import("./commands/quickstart.ts")).quickstart(...given)));
   program
     .command("doctor")
     .description("say what a volume's metadata engine holds and how it can be backed up; reads only")
     .argument("<meta-url>", "as for juicefs: sqlite3:///path/to.db")
-    .action(action(async (context, args) => (await import("./commands/doctor.ts")).doctor(context, args)));
+    .action(action("does", async (context, args) => (await import("./commands/doctor.ts")).doctor(context, args)));
   program
     .command("init")
     .description("make a repository in an empty or new folder")
     .argument("[repo]", "the folder (or CAIRN_REPO)")
-    .action(action(async (context, args) => (await import("./commands/init.ts")).init(context, args)));
+    .action(action("does", async (context, args) => (await import("./commands/init.ts")).init(context, args)));
   program
     .command("backup")
     .description("store a snapshot of a volume's metadata")
@@ -58,19 +68,19 @@ export function buildProgram(run: Runner): Command {
     )
     .option("--allow-block", "let writers wait for longer than 3 s where a consistent read needs it")
     .option("--full", "build on no earlier snapshot: store every page again")
-    .action(action(async (...given) => (await import("./commands/backup.ts")).backup(...given)));
+    .action(action("does", async (...given) => (await import("./commands/backup.ts")).backup(...given)));
   program
     .command("snapshots")
     .description("list the snapshots of a repository")
     .argument("[repo]", "the repository (or CAIRN_REPO)")
     .addOption(volume())
-    .action(action(async (...given) => (await import("./commands/snapshots.ts")).snapshots(...given)));
+    .action(action("shows", async (...given) => (await import("./commands/snapshots.ts")).snapshots(...given)));
   program
     .command("show")
     .description("show all that a snapshot says of itself")
     .argument("<snapshot>", "REPO@latest, REPO@ID, REPO@2026-11-20T10:00, REPO@-2h")
     .addOption(volume())
-    .action(action(async (...given) => (await import("./commands/show.ts")).show(...given)));
+    .action(action("shows", async (...given) => (await import("./commands/show.ts")).show(...given)));
   program
     .command("ls")
     .description("list a directory of a snapshot")
@@ -78,13 +88,13 @@ export function buildProgram(run: Runner): Command {
     .option("-l, --long", "one entry a line, with mode, links, owner, group, size and time")
     .option("-R, --recursive", "sub-directories too")
     .addOption(volume())
-    .action(action(async (...given) => (await import("./commands/ls.ts")).ls(...given)));
+    .action(action("shows", async (...given) => (await import("./commands/ls.ts")).ls(...given)));
   program
     .command("stat")
     .description("show all that a snapshot holds of one file")
     .argument("<snapshot:/path>", "the file")
     .addOption(volume())
-    .action(action(async (...given) => (await import("./commands/stat.ts")).stat(...given)));
+    .action(action("shows", async (...given) => (await import("./commands/stat.ts")).stat(...given)));
   program
     .command("find")
     .description("find files of a snapshot")
@@ -97,7 +107,7 @@ export function buildProgram(run: Runner): Command {
     .option("--uid <id>", "owner, as a number")
     .option("--gid <id>", "group, as a number")
     .addOption(volume())
-    .action(action(async (...given) => (await import("./commands/find.ts")).find(...given)));
+    .action(action("shows", async (...given) => (await import("./commands/find.ts")).find(...given)));
   program
     .command("du")
     .description("sum up directories of a snapshot, largest first")
@@ -105,13 +115,13 @@ export function buildProgram(run: Runner): Command {
     .option("--depth <levels>", "directories this deep below", "1")
     .option("--ncdu", "print the whole tree in ncdu's export format, for: ncdu -f -")
     .addOption(volume())
-    .action(action(async (...given) => (await import("./commands/du.ts")).du(...given)));
+    .action(action("shows", async (...given) => (await import("./commands/du.ts")).du(...given)));
   program
     .command("verify")
     .description("read every page of a snapshot, or of all snapshots, and prove it whole")
     .argument("[snapshot|repo]", "REPO@latest for one, REPO for all (or CAIRN_REPO)")
     .addOption(volume())
-    .action(action(async (...given) => (await import("./commands/verify.ts")).verify(...given)));
+    .action(action("does", async (...given) => (await import("./commands/verify.ts")).verify(...given)));
   program
     .command("restore")
     .description("restore a snapshot into an empty target, and prove it by reading it back")
@@ -142,7 +152,7 @@ export function buildProgram(run: Runner): Command {
     )
     .option("--line <line>", "JuiceFS line whose layout the target gets: 1.2, 1.3 or 1.4 (the newest unless given)")
     .addOption(volume())
-    .action(action(async (...given) => (await import("./commands/restore.ts")).restore(...given)));
+    .action(action("does", async (...given) => (await import("./commands/restore.ts")).restore(...given)));
   program
     .command("diff")
     .description("compare two snapshots")
@@ -150,13 +160,15 @@ export function buildProgram(run: Runner): Command {
     .argument("<b>", "the newer snapshot, or @SELECTOR in the same repository")
     .option("--stat", "counts only")
     .addOption(volume())
-    .action(action(async (...given) => (await import("./commands/diff.ts")).diff(...given)));
+    .action(action("shows", async (...given) => (await import("./commands/diff.ts")).diff(...given)));
   program
     .command("completion")
     .description("print a completion script")
     .argument("<shell>", "bash, zsh or fish")
     .action(
-      action(async (context, args) => (await import("./commands/completion.ts")).completion(context, args, program)),
+      action("shows", async (context, args) =>
+        (await import("./commands/completion.ts")).completion(context, args, program),
+      ),
     );
   return program;
 }

@@ -17,6 +17,8 @@ export interface World {
   clock: Clock;
   /** Aborts on the first SIGINT or SIGTERM. */
   signal: AbortSignal;
+  /** Aborts when stdout takes nothing any more; its reason is a `CairnError`. */
+  stdoutLost: AbortSignal;
   /** How the user started the program: stands in the commands that messages advise. */
   program: string;
 }

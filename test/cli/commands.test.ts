@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -266,6 +266,21 @@ test("an interrupt ends with 130, and the repository is as it was", async () => 
   assert.match(reads.join(""), /cairn: interrupted \(interrupted\)\n {2}unharmed: /);
   assert.match((await runCli(["snapshots", fresh])).stdout, /No snapshots/);
   assert.equal((await runCli(["backup", `sqlite3://${monday}`, fresh])).code, 0);
+});
+
+test("an interrupt that comes when the backup is published does not unsay it", async () => {
+  const fresh = join(folder, "published");
+  await runCli(["init", fresh]);
+  const interrupt = new AbortController();
+  const now = (): number => {
+    const isPublished = existsSync(join(fresh, "snapshots")) && readdirSync(join(fresh, "snapshots")).length > 0;
+    if (isPublished) interrupt.abort(new Error("SIGINT"));
+    return Date.now();
+  };
+  const done = await runCli(["backup", `sqlite3://${monday}`, fresh], { signal: interrupt.signal, clock: { now } });
+  assert.ok(interrupt.signal.aborted);
+  assert.equal(done.code, 0, done.stderr);
+  assert.match(done.stdout, /^Saved volume /);
 });
 
 test("the quick start leaves nothing behind", async () => {

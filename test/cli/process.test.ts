@@ -1,6 +1,16 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after, before } from "node:test";
@@ -27,6 +37,8 @@ interface Ended {
 
 interface RunOptions {
   env?: NodeJS.ProcessEnv;
+  /** Streams that nobody reads. */
+  closed?: readonly ("stdout" | "stderr")[];
   /** Called when the process first writes to stdout or stderr. */
   onOutput?: (child: ReturnType<typeof spawn>) => void;
 }
@@ -47,6 +59,7 @@ function run(args: readonly string[], options: RunOptions = {}): Promise<Ended> 
       ended[name] += text;
     });
   }
+  for (const name of options.closed ?? []) child[name].destroy();
   return new Promise((resolve, reject) => {
     child.once("error", reject);
     child.once("close", (code) => resolve({ ...ended, code }));
@@ -80,6 +93,58 @@ test("a reader that leaves early ends a listing quietly", async () => {
   assert.ok(done.code === 0 || done.code === null, `${done.code} ${done.stderr}`);
   assert.equal(done.stderr, "");
 });
+
+test("what only shows something ends with 0 when nobody reads it", async () => {
+  const at = `${repository}@latest`;
+  const listings = [
+    ["snapshots", repository],
+    ["show", at],
+    ["ls", "-lR", at],
+    ["find", at],
+    ["du", at],
+    ["diff", at, at],
+  ];
+  for (const args of listings) {
+    const done = await run(args, { closed: ["stdout"] });
+    assert.deepEqual([done.code, done.stderr], [0, ""], args.join(" "));
+  }
+});
+
+test("what does something is done even when nobody reads its output", async () => {
+  const fresh = join(folder, "unread");
+  const url = `sqlite3://${monday}`;
+  assert.equal((await run(["init", fresh], { closed: ["stdout", "stderr"] })).code, 0);
+  assert.equal((await run(["--json", "backup", url, fresh], { closed: ["stdout"] })).code, 0);
+  assert.equal((await run(["backup", url, fresh, "--keep-secrets"], { closed: ["stdout", "stderr"] })).code, 0);
+  assert.equal((await runCli(["--json", "snapshots", fresh])).json().at(-1)?.["snapshots"], 2);
+  assert.equal((await run(["--json", "verify", fresh], { closed: ["stdout"] })).code, 0);
+
+  const target = join(mkdtempSync(join(folder, "target-")), "new.db");
+  const restore = ["--json", "restore", `${fresh}@latest`, `sqlite3://${target}`];
+  assert.equal((await run(restore, { closed: ["stdout"] })).code, 0);
+  assert.equal((await runCli(["doctor", `sqlite3://${target}`])).code, 0);
+  assert.equal((await run(restore, { closed: ["stdout"] })).code, 4, "refused, and nobody reads that either");
+  rmSync(join(fresh, "packs"), { recursive: true });
+  assert.equal((await run(["--json", "verify", fresh], { closed: ["stdout"] })).code, 5);
+  assert.deepEqual(readdirSync(join(folder, "tmp")), []);
+});
+
+test(
+  "a stdout that cannot be written fails a listing, and is a warning for a backup",
+  { skip: !existsSync("/dev/full") },
+  async () => {
+    const full = openSync("/dev/full", "w");
+    const ended = (args: readonly string[]) =>
+      spawnSync(join(root, "cairn"), args, { cwd: folder, stdio: ["ignore", full, "pipe"], encoding: "utf8" });
+    const listing = ended(["ls", `${repository}@latest`]);
+    assert.equal(listing.status, 1);
+    assert.match(listing.stderr, /^cairn: stdout cannot be written: .*ENOSPC.* \(output-failed\)$/m);
+    const backup = ended(["--json", "backup", `sqlite3://${monday}`, repository]);
+    assert.equal(backup.status, 0);
+    assert.match(backup.stderr, /^warning: stdout cannot be written: .* \(output-failed\)$/m);
+    closeSync(full);
+  },
+);
 
 test("SIGINT during a restore: exit 130, no target, no temporary files", async () => {
   const target = mkdtempSync(join(folder, "target-"));

@@ -19,6 +19,7 @@ export async function runCli(args: readonly string[], world: Partial<World> = {}
     env: {},
     clock: systemClock,
     signal: new AbortController().signal,
+    stdoutLost: new AbortController().signal,
     program: "cairn",
     ...world,
   });

@@ -28,6 +28,7 @@ export async function diff(
   const result = await diffSnapshots(a.snapshot, b.snapshot, {
     countsOnly,
     change: async (change) => {
+      signal.throwIfAborted();
       await output.entry(changeJson(change));
       await output.text(`${changeLine(change)}\n`);
     },

@@ -48,6 +48,7 @@ export async function find(
     signal,
   });
   for await (const { path, low, high, type } of search) {
+    signal.throwIfAborted();
     found += 1;
     if (output.json) {
       const inode = bigJson((BigInt(high) << 32n) | BigInt(low));
