@@ -6,8 +6,11 @@ import { listSnapshots, readManifest } from "../repository/snapshots.ts";
 import type { SnapshotName } from "../repository/snapshots.ts";
 import type { Address } from "./address.ts";
 import { formatTime } from "./output/format.ts";
+import { holdsReplaced } from "./replaced-tag.ts";
 
-/** The manifest that an address selects. Throws `snapshot-not-found`, `snapshot-ambiguous`, `volume-ambiguous` or `volume-not-found`. */
+/**
+ * The manifest that an address selects. What a restore replaced is selected by its id alone: latest and times pass it over. Throws `snapshot-not-found`, `snapshot-ambiguous`, `volume-ambiguous` or `volume-not-found`.
+ */
 export async function chooseSnapshot(
   repository: Repository,
   address: Address,
@@ -45,8 +48,17 @@ export async function chooseSnapshot(
   }
   await requireOneVolume(repository, all);
   const fitting = selector.kind === "latest" ? all : all.filter(({ time }) => time <= selector.notAfter);
-  const newest = fitting.at(-1);
-  if (newest !== undefined) return readManifest(repository, newest);
+  for (const name of fitting.toReversed()) {
+    const manifest = await readManifest(repository, name);
+    if (!holdsReplaced(manifest)) return manifest;
+  }
+  if (fitting.length > 0) {
+    throw new CairnError(
+      "snapshot-not-found",
+      `@${selectorText} fits only snapshots of what a restore with --replace found, and it never means those`,
+      { exit: "notFound", next: `name one by its id; list them with: cairn snapshots ${where}` },
+    );
+  }
   throw new CairnError(
     "snapshot-not-found",
     `no snapshot is as old as @${selectorText}; the oldest is of ${formatTime(all[0].time)}`,

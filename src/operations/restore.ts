@@ -26,6 +26,8 @@ export interface RestoreOptions {
   secrets: Record<string, string>;
   /** Id of the volume that may be replaced. */
   replace?: string;
+  /** Called once the target has agreed to be filled and before anything is written: the time to keep what is there. */
+  agreed?: () => Promise<void>;
   memoryBytes: number;
   temporaryFolder: string;
   progress: Progress;
@@ -73,6 +75,7 @@ export async function restore(options: RestoreOptions): Promise<RestoreResult> {
     memoryBytes: sourceMemory(options.memoryBytes),
     progress,
   });
+  await options.agreed?.();
   const total = manifest.tables.reduce((sum, table) => sum + table.records, 0);
   const expected: TableIdentity[] = [];
   const changedPages = new Map<number, readonly PageMark[]>();

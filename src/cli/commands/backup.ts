@@ -1,3 +1,4 @@
+import { CairnError } from "../../model/errors.ts";
 import { backup as runBackup } from "../../operations/backup.ts";
 import type { BackupResult } from "../../operations/backup.ts";
 import { commandText } from "../command-text.ts";
@@ -9,6 +10,7 @@ import { findingLines } from "../output/findings.ts";
 import { formatBytes, formatCount, formatSeconds } from "../output/format.ts";
 import type { JsonObject } from "../output/output.ts";
 import { openSource } from "../registry.ts";
+import { ownTagPrefix } from "../replaced-tag.ts";
 import { openTemporaryFolder } from "../temporary-folder.ts";
 import { tool } from "../tool.ts";
 import { snapshotSummary } from "./snapshots.ts";
@@ -30,6 +32,13 @@ export async function backup(
   const { output, signal, world, memoryBytes } = context;
   const location = repositoryArgument(context, repo);
   const tags = keyValues("--tag", options.tag);
+  const own = Object.keys(tags).find((key) => key.startsWith(ownTagPrefix));
+  if (own !== undefined) {
+    throw new CairnError("usage", `--tag ${own}: tags that begin with ${ownTagPrefix} are Cairn's own`, {
+      exit: "wrongUse",
+      next: "give it another name",
+    });
+  }
   const keepSecrets = options.keepSecrets === true;
   if (keepSecrets) {
     output.progress.warn(

@@ -8,7 +8,7 @@ import type { RestoreResult } from "../../operations/restore.ts";
 import type { Finding } from "../../model/ports.ts";
 import type { Manifest } from "../../format/manifest.ts";
 import { backUpReplaced } from "../back-up-replaced.ts";
-import { shellQuote } from "../command-text.ts";
+import { commandText, shellQuote } from "../command-text.ts";
 import type { Context } from "../context.ts";
 import { keyValues } from "../key-values.ts";
 import { withPassword, withoutPassword } from "../meta-url.ts";
@@ -49,23 +49,23 @@ export async function restore(
   for (const { code, severity, message } of hazards) if (severity !== "info") output.progress.warn(code, message);
   const shared = { memoryBytes, temporaryFolder: temporary.path, progress: output.progress, signal };
   const changes = await planChanges(snapshot, wanted, shared);
-  const replaced =
-    options.replace === undefined
-      ? undefined
-      : await backUpReplaced(context, {
-          repository: snapshot.repository,
-          url: fullUrl,
-          volumeId: options.replace,
-          temporaryFolder: temporary.path,
-        });
-  const result = await runRestore({
-    snapshot,
-    target,
-    changes,
-    secrets,
-    ...(options.replace === undefined ? {} : { replace: options.replace }),
-    ...shared,
-  });
+  const { replace: volumeId } = options;
+  let replaced: Manifest | undefined;
+  let result: RestoreResult;
+  if (volumeId === undefined) result = await runRestore({ snapshot, target, changes, secrets, ...shared });
+  else {
+    const { repository } = snapshot;
+    const { location } = target;
+    const kept = { repository, url: fullUrl, location, volumeId, temporaryFolder: temporary.path };
+    // Only once the target agrees: one that is in use is refused before anything is stored.
+    const agreed = async (): Promise<void> => void (replaced = await backUpReplaced(context, kept));
+    try {
+      result = await runRestore({ snapshot, target, changes, secrets, replace: volumeId, agreed, ...shared });
+    } catch (error) {
+      const args = [`${opened.address.repository}@${manifest.id}`, withoutPassword(url ?? "")];
+      throw withRerun(error, signal, commandText(world.program, ["restore", ...args, ...optionArguments(options)]));
+    }
+  }
   const missing = secretsMissing(manifest.facts["secretsRemoved"], { ...manifest.secrets, ...secrets });
   const shownUrl = withoutPassword(url ?? "");
   const isReplaced = options.replace !== undefined;
@@ -86,6 +86,33 @@ export async function restore(
     ...(replaced === undefined ? {} : { replaced: replaced.id }),
     findings: hazards as unknown as JsonObject[],
   });
+}
+
+/** The error with the command that restores the very same snapshot: an address like `@latest` may mean another one by then. */
+function withRerun(error: unknown, signal: AbortSignal, command: string): unknown {
+  const known = signal.aborted ? new CairnError("interrupted", "interrupted", { exit: "interrupted" }) : error;
+  if (!(known instanceof CairnError)) return error;
+  const { code, message, unharmed, next, exit, details, cause } = known;
+  return new CairnError(code, message, {
+    ...(unharmed === undefined ? {} : { unharmed }),
+    next: `${next === undefined ? "" : `${next}; `}to restore the same snapshot again: ${command}`,
+    exit,
+    details,
+    cause,
+  });
+}
+
+/** The options as they were given; a volume is not among them, since an id needs none. */
+function optionArguments({ repair, advanceIds, set, secretFile, replace, line }: RestoreCommandOptions): string[] {
+  const each = (option: string, values: readonly string[] = []): string[] => values.flatMap((value) => [option, value]);
+  return [
+    ...each("--repair", repair),
+    ...(advanceIds === undefined ? [] : [advanceIds === true ? "--advance-ids" : `--advance-ids=${advanceIds}`]),
+    ...each("--set", set),
+    ...each("--secret-file", secretFile),
+    ...(replace === undefined ? [] : ["--replace", replace]),
+    ...(line === undefined ? [] : ["--line", line]),
+  ];
 }
 
 function wantedChanges(options: RestoreCommandOptions): WantedChanges {

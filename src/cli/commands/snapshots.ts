@@ -6,6 +6,7 @@ import { openRepositoryAt, repositoryArgument } from "../open-repository.ts";
 import type { VolumeOptions } from "../open-snapshot.ts";
 import { alignColumns, formatBytes, formatCount, formatTime } from "../output/format.ts";
 import type { JsonObject } from "../output/output.ts";
+import { holdsReplaced } from "../replaced-tag.ts";
 
 /** `snapshots [REPO]`: oldest first. */
 export async function snapshots(
@@ -21,6 +22,7 @@ export async function snapshots(
   for await (const manifest of readManifests(opened.repository, names)) {
     context.signal.throwIfAborted();
     await output.entry(snapshotSummary(manifest));
+    const mark = holdsReplaced(manifest) ? "(by id only)" : "";
     const tags = Object.entries(manifest.tags).map(([key, value]) => `${key}=${value}`);
     rows.push([
       manifest.id.slice(0, 8),
@@ -30,7 +32,7 @@ export async function snapshots(
       formatBytes(manifest.logicalBytes),
       formatBytes(manifest.storedBytes),
       manifest.consistency.level === "snapshot" ? "yes" : "NO: not a snapshot",
-      [manifest.note, ...tags].filter((text) => text !== "").join(" "),
+      [mark, manifest.note, ...tags].filter((text) => text !== "").join(" "),
     ]);
   }
   if (names.length === 0) await output.text("No snapshots.\n");
