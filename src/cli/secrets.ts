@@ -40,6 +40,20 @@ export async function secretsGiven(
   return secrets;
 }
 
+/**
+ * Refuses secrets that are records of the snapshot, as an encryption key is that a passphrase protects: the restored volume has to hold the
+ * snapshot's, and a proof at the very end would find another one.
+ */
+export function requireNotHeld(given: Readonly<Record<string, string>>, held: { has(field: string): boolean }): void {
+  const field = Object.keys(given).find((name) => held.has(name));
+  if (field === undefined) return;
+  throw new CairnError("usage", `the snapshot holds ${field} itself, so a restore takes no other`, {
+    exit: "wrongUse",
+    unharmed: "nothing was written",
+    next: `leave out --secret-file ${field}, and unset ${variables[field]}`,
+  });
+}
+
 async function wholeFile(path: string): Promise<string> {
   try {
     return await readFile(path, "utf8");

@@ -284,6 +284,42 @@ test("an interrupt that comes when the backup is published does not unsay it", a
   assert.match(done.stdout, /^Saved volume /);
 });
 
+test("a secret that the snapshot holds itself is refused before anything is written", async () => {
+  const volume = join(folder, "protected.db");
+  writeFileSync(volume, readFileSync(monday));
+  const pem = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nabcd\n-----END RSA PRIVATE KEY-----\n";
+  const database = new DatabaseSync(volume);
+  database.prepare("UPDATE jfs_setting SET value = json_set(value, '$.EncryptKey', ?)").run(pem);
+  database.close();
+  const own = join(folder, "protected");
+  await runCli(["init", own]);
+  assert.equal((await runCli(["backup", `sqlite3://${volume}`, own])).code, 0);
+  const target = join(folder, "protected-restored.db");
+  const args = ["restore", `${own}@latest`, `sqlite3://${target}`];
+  const keyFile = join(folder, "key.pem");
+  writeFileSync(keyFile, "another key");
+  const refused = [
+    await runCli(args, { env: { CAIRN_ENCRYPT_KEY: "another key" } }),
+    await runCli([...args, "--secret-file", `EncryptKey=${keyFile}`]),
+  ];
+  for (const { code, stderr } of refused) {
+    assert.equal(code, 2, stderr);
+    assert.match(stderr, /the snapshot holds EncryptKey itself/);
+    assert.match(stderr, /unset CAIRN_ENCRYPT_KEY/);
+  }
+  assert.ok(!existsSync(target));
+  const restored = await runCli(args, { env: { CAIRN_SECRET_KEY: "secret" } });
+  assert.equal(restored.code, 0, restored.stderr);
+  const check = new DatabaseSync(target, { readOnly: true });
+  const setting = JSON.parse(String(check.prepare("SELECT value FROM jfs_setting").get()?.["value"])) as Record<
+    string,
+    unknown
+  >;
+  check.close();
+  assert.equal(setting["EncryptKey"], pem);
+  assert.equal(setting["SecretKey"], "secret");
+});
+
 test("the quick start leaves nothing behind", async () => {
   const before = readdirSync(tmpdir()).filter((name) => name.startsWith("cairn-quickstart-"));
   const done = await runCli(["quickstart"]);

@@ -3,6 +3,7 @@ import { advanceIdsDefault } from "../../operations/changes/counters.ts";
 import { restoreHazards } from "../../operations/hazards.ts";
 import { planChanges, repairs } from "../../operations/changes/plan-changes.ts";
 import type { Repair, WantedChanges } from "../../operations/changes/plan-changes.ts";
+import { readSetting } from "../../operations/changes/read-small-table.ts";
 import { restore as runRestore } from "../../operations/restore.ts";
 import type { RestoreResult } from "../../operations/restore.ts";
 import type { Finding } from "../../model/ports.ts";
@@ -17,7 +18,7 @@ import type { VolumeOptions } from "../open-snapshot.ts";
 import { formatCount, formatSeconds, formatTime } from "../output/format.ts";
 import type { JsonObject } from "../output/output.ts";
 import { openTarget } from "../registry.ts";
-import { howToSetSecrets, secretsGiven, secretsMissing } from "../secrets.ts";
+import { howToSetSecrets, requireNotHeld, secretsGiven, secretsMissing } from "../secrets.ts";
 import { openTemporaryFolder } from "../temporary-folder.ts";
 
 export interface RestoreCommandOptions extends VolumeOptions {
@@ -45,6 +46,7 @@ export async function restore(
   await using temporary = await openTemporaryFolder();
   const { snapshot } = opened;
   const { manifest } = snapshot;
+  if (Object.keys(secrets).length > 0) requireNotHeld(secrets, await readSetting(snapshot));
   const hazards = await restoreHazards(snapshot, wanted);
   for (const { code, severity, message } of hazards) if (severity !== "info") output.progress.warn(code, message);
   const shared = { memoryBytes, temporaryFolder: temporary.path, progress: output.progress, signal };
