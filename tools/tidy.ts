@@ -166,7 +166,7 @@ function textOf(files: readonly TextFile[], path: string): string | undefined {
 }
 
 /** Every text file that git tracks or would track. */
-export function readProject(): TextFile[] {
+function readProject(): TextFile[] {
   // A container may run as another user than the one who cloned, which git refuses by default.
   const listed = execFileSync(
     "git",

@@ -12,7 +12,7 @@ import { CairnError, messageOf } from "../model/errors.ts";
  * a million files, with 700 ms of garbage collection).
  */
 const codecs = { raw: 0, zstd: 1, patch: 2 } as const;
-export const frameHeaderBytes = 4;
+const frameHeaderBytes = 4;
 
 /** Level 6 stores 3 % less than level 3 and takes 0.4 s more for a million files, on a thread that has that time (docs/benchmarks.md). */
 const level = 6;

@@ -43,12 +43,6 @@ export function bytesAt(column: BytesColumn, row: number): Uint8Array {
   return column.arena.subarray(column.offsets[row], column.offsets[row + 1]);
 }
 
-/** A 64-bit element (two halves, low first) as an exact number below 2^53, or NaN above. */
-export function numberAt(values: Uint32Array, row: number): number {
-  const high = values[2 * row + 1];
-  return high < 0x200000 ? high * 4294967296 + values[2 * row] : Number.NaN;
-}
-
 /** A 64-bit element as an unsigned bigint: for the cold paths. */
 export function unsignedAt(values: Uint32Array, row: number): bigint {
   return (BigInt(values[2 * row + 1]) << 32n) | BigInt(values[2 * row]);

@@ -12,7 +12,7 @@ export const snapshotsPrefix = "snapshots/";
 export const doomedPrefix = "doomed/";
 
 /** `20261121t094816.123z` for milliseconds since 1970: sorts by time. */
-export function compactTime(milliseconds: number): string {
+function compactTime(milliseconds: number): string {
   return new Date(milliseconds).toISOString().replaceAll(/[-:]/g, "").toLowerCase();
 }
 

@@ -58,6 +58,6 @@ export class ByteWriter {
 
   /** A copy of what was written. */
   finish(): Uint8Array<ArrayBuffer> {
-    return this.bytes.slice(0, this.length) as Uint8Array<ArrayBuffer>;
+    return this.bytes.slice(0, this.length);
   }
 }

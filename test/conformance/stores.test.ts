@@ -1,9 +1,8 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { readdir, writeFile } from "node:fs/promises";
 import { nodeFileOperations } from "../../src/repository/stores/file-operations.ts";
 import type { FileOperations } from "../../src/repository/stores/file-operations.ts";
 import { FolderStore } from "../../src/repository/stores/folder.ts";

@@ -160,11 +160,6 @@ function paced(source: Source, paceMs: number): Source {
   };
 }
 
-/** The database behind a metadata URL of SQLite. */
-export function databaseOf(metaUrl: string): string {
-  return metaUrl.replace(/^sqlite3:\/\//, "").replace(/\?.*$/, "");
-}
-
 /** Fails when the independent judge finds an error, or the schema is not that of the database that the real JuiceFS made. */
 export function assertJudged(path: string, options: SqliteJudgeOptions = {}): void {
   assert.deepEqual(errorsOf(judgeSqliteVolume(path, options)).map(formatFinding), []);

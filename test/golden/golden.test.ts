@@ -19,7 +19,10 @@ for (const vector of vectors.pages) {
     assert.deepEqual(pageVector(vector.about, vector.table, vector.records), vector);
     const schema = schemaNamed(vector.table);
     const { batch } = decodePage(schema, 0, Buffer.from(vector.raw, "hex"));
-    assert.deepEqual(vector.records.map((_, row) => plainRow(rowAt(schema, batch, row))), vector.records);
+    assert.deepEqual(
+      vector.records.map((_, row) => plainRow(rowAt(schema, batch, row))),
+      vector.records,
+    );
   });
 }
 
@@ -28,7 +31,11 @@ for (const vector of vectors.patches) {
     assert.deepEqual(patchVector(vector.about, vector.table, vector.base, vector.records), vector);
     const schema = schemaNamed(vector.table);
     const batch = (rows: readonly PlainRow[]): ReturnType<typeof batchFromRows> =>
-      batchFromRows(schema, 0, rows.map((row) => rowFromPlain(schema, row)));
+      batchFromRows(
+        schema,
+        0,
+        rows.map((row) => rowFromPlain(schema, row)),
+      );
     const made = applyPatchScript(schema, batch(vector.base), Buffer.from(vector.script, "hex"));
     const expected = batch(vector.records);
     assert.deepEqual(encodePage(schema, made, 0, made.count).raw, encodePage(schema, expected, 0, expected.count).raw);
@@ -79,13 +86,18 @@ test("a repository of format version 1 reads, verifies and can be built on", asy
   await cp(join(import.meta.dirname, "v1", "repository"), folder, { recursive: true });
   const store = new FolderStore(folder);
   const snapshots = await openSnapshots(store);
-  assert.deepEqual(snapshots.map(({ manifest }) => manifest.id), expected.snapshots.map(({ id }) => id));
+  assert.deepEqual(
+    snapshots.map(({ manifest }) => manifest.id),
+    expected.snapshots.map(({ id }) => id),
+  );
   let newest = {};
   for (const [at, snapshot] of snapshots.entries()) {
     const { root, tables, records } = expected.snapshots[at];
     assert.equal((await verify(snapshot)).root, root);
     assert.deepEqual(
-      Object.fromEntries(snapshot.manifest.tables.map(({ name, records: count, hash }) => [name, { records: count, hash }])),
+      Object.fromEntries(
+        snapshot.manifest.tables.map(({ name, records: count, hash }) => [name, { records: count, hash }]),
+      ),
       tables,
     );
     const rows = await readRows(snapshot);

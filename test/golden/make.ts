@@ -13,7 +13,8 @@ import { pageVector, patchVector, plainRow, rootVector } from "./vectors.ts";
 import type { PlainRow, Vectors } from "./vectors.ts";
 
 const text = (value: string): string => Buffer.from(value).toString("hex");
-const slice = (...values: Parameters<typeof sliceRecord>): string => Buffer.from(sliceRecord(...values)).toString("hex");
+const slice = (...values: Parameters<typeof sliceRecord>): string =>
+  Buffer.from(sliceRecord(...values)).toString("hex");
 
 const setting: PlainRow[] = [
   [text("BlockSize"), "1", text("4096")],
@@ -26,9 +27,69 @@ const counters: PlainRow[] = [
   [text("totalInodes"), "3"],
   [text("usedSpace"), "-4096"],
 ];
-const root: PlainRow = ["1", "2", "0", "511", "0", "0", "1763719200", "5", "1763719200", "5", "1763719199", "999999999", "2", "4096", "0", "1", "0", "0", "0"];
-const file: PlainRow = ["2", "1", "0", "420", "1000", "1000", "-1", "0", "1763719201", "250", "1763719201", "250", "1", "18446744073709551615", "0", "1", "3", "0", "0"];
-const trash: PlainRow = ["9223372032828243968", "2", "0", "365", "0", "0", "1763719200", "5", "1763719200", "5", "1763719200", "5", "2", "4096", "0", "1", "0", "0", "0"];
+const root: PlainRow = [
+  "1",
+  "2",
+  "0",
+  "511",
+  "0",
+  "0",
+  "1763719200",
+  "5",
+  "1763719200",
+  "5",
+  "1763719199",
+  "999999999",
+  "2",
+  "4096",
+  "0",
+  "1",
+  "0",
+  "0",
+  "0",
+];
+const file: PlainRow = [
+  "2",
+  "1",
+  "0",
+  "420",
+  "1000",
+  "1000",
+  "-1",
+  "0",
+  "1763719201",
+  "250",
+  "1763719201",
+  "250",
+  "1",
+  "18446744073709551615",
+  "0",
+  "1",
+  "3",
+  "0",
+  "0",
+];
+const trash: PlainRow = [
+  "9223372032828243968",
+  "2",
+  "0",
+  "365",
+  "0",
+  "0",
+  "1763719200",
+  "5",
+  "1763719200",
+  "5",
+  "1763719200",
+  "5",
+  "2",
+  "4096",
+  "0",
+  "1",
+  "0",
+  "0",
+  "0",
+];
 const edges: PlainRow[] = [
   ["1", text("00"), "6", "1"],
   ["1", text("blob-0123456789abcdef0123.bin"), "3", "1"],
@@ -64,7 +125,17 @@ const vectors: Vectors = {
     ]),
     pageVector("an index page: a page stored whole, and one that rests on another frame", "index", [
       ["0000000000000001", "11".repeat(32), "5000", "4096", "7", "22".repeat(16), "8", "900", ""],
-      ["0000000000000fff", "33".repeat(32), "5100", "4100", "9", "44".repeat(16), "908", "80", `${"22".repeat(16)}0800000084030000`],
+      [
+        "0000000000000fff",
+        "33".repeat(32),
+        "5100",
+        "4100",
+        "9",
+        "44".repeat(16),
+        "908",
+        "80",
+        `${"22".repeat(16)}0800000084030000`,
+      ],
     ]),
   ],
   patches: [
@@ -76,11 +147,16 @@ const vectors: Vectors = {
       counters[3],
       counters[4],
     ]),
-    patchVector("some of the changed records change in a column, all in another; a column becomes default", "node", [root, file, trash], [
-      root.with(6, "1763719300").with(12, "3"),
-      file.with(16, "0").with(6, "1763719300").with(8, "1763719300"),
-      trash.with(6, "1763719300"),
-    ]),
+    patchVector(
+      "some of the changed records change in a column, all in another; a column becomes default",
+      "node",
+      [root, file, trash],
+      [
+        root.with(6, "1763719300").with(12, "3"),
+        file.with(16, "0").with(6, "1763719300").with(8, "1763719300"),
+        trash.with(6, "1763719300"),
+      ],
+    ),
   ],
   roots: [
     rootVector("an empty volume", {}),
@@ -94,7 +170,10 @@ function goldenStates(): TableRows[] {
   const chunks = monday["chunk"];
   const large = new Uint8Array(300_000).map((_, at) => (at % 24 < 20 ? 0 : at >>> 12));
   chunks[chunks.length - 1] = (chunks.at(-1) ?? []).with(2, large);
-  const tuesday: TableRows = { ...monday, node: monday["node"].map((row, at) => (at === 7 ? row.with(6, 1_790_000_000n) : row)) };
+  const tuesday: TableRows = {
+    ...monday,
+    node: monday["node"].map((row, at) => (at === 7 ? row.with(6, 1_790_000_000n) : row)),
+  };
   tuesday["edge"] = monday["edge"].filter((_, at) => at !== 20);
   return [monday, tuesday];
 }
@@ -108,9 +187,7 @@ async function makeRepository(folder: string): Promise<void> {
   const snapshots = (await openSnapshots(store)).map(({ manifest }, day) => ({
     id: manifest.id,
     root: manifest.root,
-    tables: Object.fromEntries(
-      manifest.tables.map(({ name, records, hash }) => [name, { records, hash }]),
-    ),
+    tables: Object.fromEntries(manifest.tables.map(({ name, records, hash }) => [name, { records, hash }])),
     records: Object.fromEntries(Object.entries(states[day]).map(([name, rows]) => [name, rows.map(golden)])),
   }));
   await writeFile(join(folder, "expected.json"), `${JSON.stringify({ snapshots }, undefined, 1)}\n`);
@@ -127,7 +204,8 @@ function golden(row: TableRows[string][number]): string {
 if (import.meta.main) {
   const what = process.argv[2];
   const target = join(import.meta.dirname, what === "pages" ? "pages.json" : "v1");
-  if (existsSync(target)) throw new Error(`${target} exists: what a version wrote stays as it is; remove it before its release only`);
+  if (existsSync(target))
+    throw new Error(`${target} exists: what a version wrote stays as it is; remove it before its release only`);
   if (what === "pages") await writeFile(target, `${JSON.stringify(vectors, undefined, 1)}\n`);
   else if (what === "repository") {
     await mkdir(target);

@@ -37,7 +37,12 @@ export interface PatchVector {
 export interface RootVector {
   about: string;
   kind: string;
-  tables: { name: string; records: PlainRow[]; pages: { firstKey: string; id: string; records: number }[]; hash: string }[];
+  tables: {
+    name: string;
+    records: PlainRow[];
+    pages: { firstKey: string; id: string; records: number }[];
+    hash: string;
+  }[];
   root: string;
 }
 
@@ -68,7 +73,11 @@ export function rowFromPlain(schema: TableSchema, plain: PlainRow): Row {
 /** What Cairn makes of records: the rest of a vector. */
 export function pageVector(about: string, table: string, records: readonly PlainRow[]): PageVector {
   const schema = schemaNamed(table);
-  const batch = batchFromRows(schema, 0, records.map((record) => rowFromPlain(schema, record)));
+  const batch = batchFromRows(
+    schema,
+    0,
+    records.map((record) => rowFromPlain(schema, record)),
+  );
   const hashes = new Uint32Array(batch.count);
   hashKeys(schema, batch, 0, batch.count, hashes);
   const { raw } = encodePage(schema, batch, 0, batch.count);
@@ -83,11 +92,26 @@ export function pageVector(about: string, table: string, records: readonly Plain
   };
 }
 
-export function patchVector(about: string, table: string, base: readonly PlainRow[], records: readonly PlainRow[]): PatchVector {
+export function patchVector(
+  about: string,
+  table: string,
+  base: readonly PlainRow[],
+  records: readonly PlainRow[],
+): PatchVector {
   const schema = schemaNamed(table);
   const batch = (rows: readonly PlainRow[]): ReturnType<typeof batchFromRows> =>
-    batchFromRows(schema, 0, rows.map((row) => rowFromPlain(schema, row)));
-  return { about, table, base: [...base], records: [...records], script: hex(encodePatchScript(schema, batch(base), batch(records))) };
+    batchFromRows(
+      schema,
+      0,
+      rows.map((row) => rowFromPlain(schema, row)),
+    );
+  return {
+    about,
+    table,
+    base: [...base],
+    records: [...records],
+    script: hex(encodePatchScript(schema, batch(base), batch(records))),
+  };
 }
 
 export function rootVector(about: string, records: Record<string, readonly PlainRow[]>): RootVector {
@@ -97,7 +121,13 @@ export function rootVector(about: string, records: Record<string, readonly Plain
     if (own.length === 0) continue;
     const pages: RawPage[] = [];
     const pager = new Pager(schema, number, { page: (page) => pages.push(page), large: () => undefined });
-    pager.push(batchFromRows(schema, number, own.map((row) => rowFromPlain(schema, row))));
+    pager.push(
+      batchFromRows(
+        schema,
+        number,
+        own.map((row) => rowFromPlain(schema, row)),
+      ),
+    );
     pager.finish();
     const hasher = new TableHasher();
     const plainPages = pages.map((page) => {

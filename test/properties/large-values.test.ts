@@ -42,7 +42,11 @@ test("large values come back whole from a backup in threads, whatever their size
   for (const [inode, index, value] of chunk) {
     const found = read["chunk"].find(([candidate]) => candidate === inode);
     assert.equal(found?.[1], index);
-    assert.equal(Buffer.compare(found?.[2] as Uint8Array, value as Uint8Array), 0, `the slices of inode ${inode}`);
+    assert.equal(
+      Buffer.compare(found?.[2] as Uint8Array, value as Uint8Array),
+      0,
+      `the slices of inode ${String(inode)}`,
+    );
   }
   for (const [, name, value] of xattrs) {
     const found = read["xattr"].find(

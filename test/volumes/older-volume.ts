@@ -48,11 +48,6 @@ export async function dumpWithOlder(version: OlderVersion, metaUrl: string, path
   await runOlder(version, ["dump", metaUrl, path]);
 }
 
-/** Loads a JSON dump into an empty database with that version's own code. */
-export async function loadWithOlder(version: OlderVersion, metaUrl: string, path: string): Promise<void> {
-  await runOlder(version, ["load", metaUrl, path]);
-}
-
 async function runOlder(version: OlderVersion, args: readonly string[]): Promise<string> {
   try {
     return (await execFileAsync(peerPath(`juicefs-meta-${version}`), args, { maxBuffer: 1 << 26 })).stdout;
