@@ -22,7 +22,7 @@ const blockSlices = 8192;
 export class SliceSet implements Disposable {
   readonly #folder: string;
   readonly #capacity: number;
-  readonly #runs: RunFile[] = [];
+  readonly #runs: SliceRunFile[] = [];
   #idsLow: Uint32Array;
   #idsHigh: Uint32Array;
   #sizes: Uint32Array;
@@ -54,7 +54,7 @@ export class SliceSet implements Disposable {
     }
     this.#sort();
     if (this.#count > this.#capacity / 2) {
-      this.#runs.push(writeRun(this.#folder, this.#buffered()));
+      this.#runs.push(writeSliceRun(this.#folder, this.#buffered()));
       this.#count = 0;
     }
   }
@@ -95,9 +95,9 @@ export class SliceSet implements Disposable {
       yield this.#buffered();
       return;
     }
-    this.#runs.push(writeRun(this.#folder, this.#buffered()));
+    this.#runs.push(writeSliceRun(this.#folder, this.#buffered()));
     this.#resizeToNothing();
-    yield* mergeRuns(this.#runs);
+    yield* mergeSliceRuns(this.#runs);
   }
 
   #resizeToNothing(): void {
@@ -133,12 +133,12 @@ function isSorted(idsLow: Uint32Array, idsHigh: Uint32Array, count: number): boo
   return true;
 }
 
-interface RunFile extends Disposable {
+interface SliceRunFile extends Disposable {
   /** Reads the next block into `block`; the number of slices, 0 at the end. */
   next(block: Uint32Array): number;
 }
 
-function writeRun(folder: string, run: SliceRun): RunFile {
+function writeSliceRun(folder: string, run: SliceRun): SliceRunFile {
   const path = join(folder, `slices-${randomUUID()}.run`);
   const file = openSync(path, "wx+", 0o600);
   // The name goes at once, so that nothing stays behind whatever happens.
@@ -176,13 +176,13 @@ function writeRun(folder: string, run: SliceRun): RunFile {
 
 /** One sorted run under way: its block and the place in it. */
 interface Cursor {
-  readonly run: RunFile;
+  readonly run: SliceRunFile;
   readonly block: Uint32Array;
   count: number;
   at: number;
 }
 
-function* mergeRuns(runs: readonly RunFile[]): Generator<SliceRun> {
+function* mergeSliceRuns(runs: readonly SliceRunFile[]): Generator<SliceRun> {
   // A heap by id, then by the order of the runs, so that the first of two equal ids comes first.
   const heap: Cursor[] = [];
   const order = new Map<Cursor, number>();
