@@ -1,5 +1,6 @@
 import { CairnError } from "../../model/errors.ts";
 import { corrupt } from "./corrupt.ts";
+import { readAt } from "./read-at.ts";
 
 /** Bytes of the database header at the start of page 1 (https://sqlite.org/fileformat2.html, "The Database Header"). */
 export const headerBytes = 100;
@@ -23,6 +24,12 @@ export interface DatabaseHeader {
 }
 
 const magic = "SQLite format 3\0";
+
+/** Reads and parses the header of an open file. Errors as for `parseHeader`. */
+export function readHeader(fd: number, path: string): DatabaseHeader {
+  const bytes = new Uint8Array(headerBytes);
+  return parseHeader(bytes.subarray(0, readAt(fd, bytes, 0, headerBytes, 0)), path);
+}
 
 /** Parses the first 100 bytes of a database; `path` is for messages. Refuses what is no SQLite 3 database, and text that is not UTF-8. */
 export function parseHeader(bytes: Uint8Array, path: string): DatabaseHeader {

@@ -9,6 +9,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -175,6 +176,25 @@ test("tells that an idle database was written to, replaced or opened while it wa
   copyFileSync(`${at.path}.new`, at.path);
   assert.throws(() => replaced.verifyUnchanged(), changed);
   replaced.close();
+});
+
+test("looks again when a client comes and goes while the file is being opened", async (context) => {
+  const changes = {
+    "idle-file": insertMany(5000),
+    "copy-under-lock": "PRAGMA journal_mode = DELETE",
+  };
+  for (const [method, change] of Object.entries(changes)) {
+    const at = place(context);
+    runSql(at.path, "PRAGMA journal_mode = WAL", create, insertMany(100));
+    // A file of this very moment is waited for; this one is half a second ahead, so that opening certainly waits.
+    const soon = Date.now() / 1000 + 0.5;
+    utimesSync(at.path, soon, soon);
+    const opening = openView(at.path, at.options);
+    runSql(at.path, change);
+    using view = await opening;
+    assert.equal(view.method, method);
+    assert.deepEqual(rowsOf(view), expectedRows(at.path));
+  }
 });
 
 test("copies a rollback-journal database under a lock, and lets writers go on at once", async (context) => {

@@ -55,7 +55,7 @@ async function tryOpenView(path: string, options: ViewOptions): Promise<Database
     const header = parseHeader(readHead(main, path), path);
     if (!header.walMode) view = await openCopyView(path, main, descriptors, options);
     else if (isShared(path)) view = await openTransactionView(path, main, descriptors, header, options);
-    else view = await openIdleView(path, main, descriptors, header, options);
+    else view = await openIdleView(path, main, descriptors, options);
     return view;
   } finally {
     if (view === undefined) descriptors.release();

@@ -2,7 +2,8 @@ import { readAt } from "./read-at.ts";
 import type { Descriptors } from "./descriptors.ts";
 import { corrupt } from "./corrupt.ts";
 import { identityOfPath, sameFile, sameState, settledIdentity } from "./file-identity.ts";
-import type { DatabaseHeader } from "./header.ts";
+import type { FileIdentity } from "./file-identity.ts";
+import { readHeader } from "./header.ts";
 import type { WalOverlay } from "./page-source.ts";
 import { makeView, sourceChanged } from "./view.ts";
 import type { DatabaseView, ViewOptions } from "./view.ts";
@@ -12,23 +13,45 @@ import { buildWalMap } from "./wal-map.ts";
 
 /**
  * A view of a WAL database without a wal-index (no client shares it) or with one that we may not write to: the file and,
- * where there is a log, the log's last commit, found by its checksums. SQLite would have to create side files for a lock, so none is taken; `verifyUnchanged`
- * says at the end whether anybody wrote.
+ * where there is a log, the log's last commit, found by its checksums. SQLite would have to create side files for a lock, so none is
+ * taken; `verifyUnchanged` says at the end whether anybody wrote. Gives nothing when somebody does so just now: then look again.
  */
 export async function openIdleView(
   path: string,
   main: number,
   descriptors: Descriptors,
-  header: DatabaseHeader,
   options: ViewOptions,
-): Promise<DatabaseView> {
-  const { signal } = options;
-  const { pageSize } = header;
-  const before = await settledIdentity(main, signal);
-  if (!sameFile(before, identityOfPath(path))) throw sourceChanged(path, "the file was replaced");
+): Promise<DatabaseView | undefined> {
+  const before = await settledIdentity(main, options.signal);
+  const walBefore = identityOfPath(`${path}-wal`);
+  if (!sameFile(before, identityOfPath(path))) return undefined;
+  try {
+    return openStill(path, main, descriptors, { before, walBefore }, options.signal);
+  } catch (error) {
+    const walNow = identityOfPath(`${path}-wal`);
+    const isSameLog = walBefore === undefined ? walNow === undefined : sameFile(walBefore, walNow);
+    if (isSameLog && sameState(before, identityOfPath(path))) throw error;
+    return undefined;
+  }
+}
 
+interface Still {
+  readonly before: FileIdentity;
+  readonly walBefore: FileIdentity | undefined;
+}
+
+function openStill(
+  path: string,
+  main: number,
+  descriptors: Descriptors,
+  { before, walBefore }: Still,
+  signal: AbortSignal | undefined,
+): DatabaseView | undefined {
+  // Read here, since one that was read earlier need not belong to this identity.
+  const header = readHeader(main, path);
+  if (!header.walMode) return undefined;
+  const { pageSize } = header;
   const walPath = `${path}-wal`;
-  const walBefore = identityOfPath(walPath);
   let overlay: WalOverlay | undefined;
   let logHead: Uint8Array | undefined;
   let pageCount = filePageCount(path, header, before);

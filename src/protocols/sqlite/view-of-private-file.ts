@@ -5,9 +5,8 @@ import type { Facts } from "../../model/ports.ts";
 import { corrupt } from "./corrupt.ts";
 import { identityOfDescriptor, identityOfPath } from "./file-identity.ts";
 import type { FileIdentity } from "./file-identity.ts";
-import { headerBytes, parseHeader } from "./header.ts";
+import { readHeader } from "./header.ts";
 import type { DatabaseHeader } from "./header.ts";
-import { readAt } from "./read-at.ts";
 import { makeView } from "./view.ts";
 import type { DatabaseView, ViewMethod } from "./view.ts";
 import { walHeaderBytes } from "./wal.ts";
@@ -57,8 +56,7 @@ export function openPrivateFile(path: string, file: PrivateFile): DatabaseView {
     file.release();
   }
   try {
-    const head = new Uint8Array(headerBytes);
-    const header = parseHeader(head.subarray(0, readAt(fd, head, 0, headerBytes, 0)), file.shownPath);
+    const header = readHeader(fd, file.shownPath);
     return makeView({
       path: file.shownPath,
       fd,

@@ -1,9 +1,8 @@
 import { closeSync, openSync, realpathSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isBusy, openReadConnection } from "../../../protocols/sqlite/connection.ts";
-import { headerBytes, parseHeader } from "../../../protocols/sqlite/header.ts";
+import { readHeader } from "../../../protocols/sqlite/header.ts";
 import { openView } from "../../../protocols/sqlite/open-view.ts";
-import { readAt } from "../../../protocols/sqlite/read-at.ts";
 import { openPrivateFile } from "../../../protocols/sqlite/view-of-private-file.ts";
 import type { DatabaseView } from "../../../protocols/sqlite/view.ts";
 
@@ -53,8 +52,7 @@ function isWalOrMissing(path: string): boolean {
     return true;
   }
   try {
-    const bytes = new Uint8Array(headerBytes);
-    return parseHeader(bytes.subarray(0, readAt(file, bytes, 0, headerBytes, 0)), path).walMode;
+    return readHeader(file, path).walMode;
   } finally {
     closeSync(file);
   }
