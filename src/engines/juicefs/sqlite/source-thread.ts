@@ -3,6 +3,7 @@ import { transferablesOf } from "../../../model/batch.ts";
 import { tableNamed } from "../../../model/schema.ts";
 import { juicefs } from "../../../model/juicefs.ts";
 import type { SourceDescription, SourceSummary } from "../../../model/ports.ts";
+import { estimateRows } from "../../../protocols/sqlite/estimate-rows.ts";
 import { openView } from "../../../protocols/sqlite/open-view.ts";
 import { openPrivateView } from "../../../protocols/sqlite/view-of-private-file.ts";
 import { openPageReader } from "../../../protocols/sqlite/page-source.ts";
@@ -10,7 +11,6 @@ import type { DatabaseView } from "../../../protocols/sqlite/view.ts";
 import type { SettingField } from "../setting.ts";
 import { Moved, serveCalls } from "../thread-calls.ts";
 import { openBriefView } from "./describe-view.ts";
-import { estimateRows } from "./estimate-rows.ts";
 import type { VolumeReader } from "./volume-reader.ts";
 import { openVolumeReader } from "./volume-reader.ts";
 
@@ -61,8 +61,21 @@ function opened(): OpenState {
   return state;
 }
 
+/** A file that changes while it is read without a lock looks damaged: that it changed is the truth, and a reason to try again. */
+function readFrom<Result>(view: DatabaseView, read: () => Result): Result {
+  try {
+    return read();
+  } catch (error) {
+    view.verifyUnchanged();
+    throw error;
+  }
+}
+
 const handlers: SourceCalls = {
-  describe,
+  async describe(request) {
+    using view = await openBriefView(request.path, request.temporaryFolder);
+    return readFrom(view, () => describeVolume(view, request.tablePrefix));
+  },
 
   async open(request) {
     const { temporaryFolder, allowBlock } = request;
@@ -70,7 +83,7 @@ const handlers: SourceCalls = {
       ? openPrivateView(request.path)
       : await openView(request.path, { temporaryFolder, allowBlock });
     try {
-      const reader = openVolumeReader(view.database, request);
+      const reader = readFrom(view, () => openVolumeReader(view.database, request));
       state = { view, reader, batches: reader.batches() };
       return { volumeId: reader.volumeId, volumeName: reader.volumeName, setting: reader.setting };
     } catch (error) {
@@ -81,20 +94,13 @@ const handlers: SourceCalls = {
 
   next() {
     const { view, batches } = opened();
-    let next;
-    try {
-      next = batches.next();
-    } catch (error) {
-      // A file that changes while it is read without a lock looks damaged: that it changed is the truth, and a reason to try again.
-      view.verifyUnchanged();
-      throw error;
-    }
+    const next = readFrom(view, () => batches.next());
     return next.done === true ? undefined : new Moved(next.value, transferablesOf(next.value));
   },
 
   summary() {
     const { view, reader } = opened();
-    const summary = reader.summary();
+    const summary = readFrom(view, () => reader.summary());
     view.verifyUnchanged();
     return { consistency: view.consistency, position: view.position, ...summary };
   },
@@ -105,15 +111,14 @@ const handlers: SourceCalls = {
   },
 };
 
-async function describe(request: DescribeRequest): Promise<SourceDescription> {
-  using view = await openBriefView(request.path, request.temporaryFolder);
+function describeVolume(view: DatabaseView, tablePrefix: string): SourceDescription {
   const { database } = view;
-  const reader = openVolumeReader(database, { tablePrefix: request.tablePrefix, keepSecrets: false, memoryBytes: 0 });
+  const reader = openVolumeReader(database, { tablePrefix, keepSecrets: false, memoryBytes: 0 });
   const estimates: Record<string, number> = {};
   for (const [table, canonical] of estimatedTables) {
     if (!reader.schema.hasTable(table)) continue;
     const name = tableNamed(juicefs, canonical).name;
-    estimates[name] = (estimates[name] ?? 0) + estimateRows(database, request.tablePrefix + table);
+    estimates[name] = (estimates[name] ?? 0) + estimateRows(database, tablePrefix + table);
   }
   return {
     kind: juicefs.name,
