@@ -79,6 +79,22 @@ test("what cannot be read is refused by name", () => {
   }
 });
 
+test("an error about a setting repeats nothing of it", () => {
+  const valid = '{"SecretKey":"hunter2","Name":"v"}';
+  for (let at = 0; at < valid.length; at++) {
+    const cutOff = valid.slice(0, at);
+    for (const json of [cutOff, cutOff + valid.slice(at + 1), `${cutOff}hunter2${valid.slice(at)}`]) {
+      try {
+        parseSetting(json);
+      } catch (error) {
+        assert.ok(error instanceof CairnError);
+        assert.equal(error.cause, undefined);
+        assert.ok(!error.message.includes("hunt"), error.message);
+      }
+    }
+  }
+});
+
 test("records and fields are the same, sorted by name", () => {
   const fields = parseSetting('{"Zoo":[1],"Name":"ü","BlockSize":4096,"DirStats":true}');
   const rows = settingRows(fields);
