@@ -10,6 +10,7 @@ const variables: Readonly<Record<string, string>> = {
   EncryptKey: "CAIRN_ENCRYPT_KEY",
   KerbConf: "CAIRN_KERB_CONF",
   BucketUserInfo: "CAIRN_BUCKET_USER_INFO",
+  RangerUserInfo: "CAIRN_RANGER_USER_INFO",
 };
 
 /** Secrets whose value is a text of several lines. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CairnError } from "../../model/errors.ts";
 import { unwrapSecret, wrapSecret } from "./key-wrapping.ts";
-import { joinSecrets, splitBucket, splitSecrets } from "./secrets.ts";
+import { joinSecrets, splitAddress, splitSecrets } from "./secrets.ts";
 import { formatSetting, parseSetting, settingRows, settingText } from "./setting.ts";
 
 const uuid = "547a2fd6-7fb7-4392-afc5-92ad32c6b918";
@@ -40,6 +40,19 @@ test("secrets leave the table, and their names stay as a fact", () => {
     assert.equal(settingText(split.fields, name), undefined);
 });
 
+test("the user info of Ranger's address leaves the table like that of the bucket, and comes back", () => {
+  const RangerRestUrl = "http://admin:s3cret@ranger:6080";
+  const stored = settingWith({ RangerRestUrl, RangerService: "jfs", Bucket: "https://u:p@host/x" });
+  const split = splitSecrets(stored);
+  assert.deepEqual(split.secrets, { BucketUserInfo: "u:p", RangerUserInfo: "admin:s3cret" });
+  assert.equal(split.removed, "BucketUserInfo,RangerUserInfo");
+  assert.equal(settingText(split.fields, "RangerRestUrl"), "http://ranger:6080");
+  assert.deepEqual(joinSecrets(split.fields, split.secrets, split.removed), stored);
+  const without = joinSecrets(split.fields, {}, split.removed);
+  assert.equal(settingText(without, "RangerRestUrl"), "http://ranger:6080");
+  assert.equal(settingText(without, "RangerUserInfo"), undefined);
+});
+
 test("a wrapped setting is unwrapped, and wrapped anew", () => {
   for (const EncryptAlgo of ["aes256gcm-rsa", "sm4gcm"]) {
     const wrap = (value: string): string => wrapSecret(value, uuid, EncryptAlgo);
@@ -72,7 +85,7 @@ test("a secret that is not at hand becomes `removed`, which counts as one that w
 });
 
 test("the user info of a bucket URL is found; paths and plain names are left alone", () => {
-  for (const [text, bucket, userInfo] of [
+  for (const [text, address, userInfo] of [
     ["https://u:p%40x@host:9000/b?x=@", "https://host:9000/b?x=@", "u:p%40x"],
     ["redis://:pw@host/1", "redis://host/1", ":pw"],
     ["user:p@ss/w@tcp(127.0.0.1:3306)/db", "tcp(127.0.0.1:3306)/db", "user:p@ss/w"],
@@ -82,7 +95,7 @@ test("the user info of a bucket URL is found; paths and plain names are left alo
     ["user@host:/path", "user@host:/path", undefined],
     ["my-bucket", "my-bucket", undefined],
   ] as const) {
-    assert.deepEqual(splitBucket(text), { bucket, userInfo }, text);
+    assert.deepEqual(splitAddress(text), { address, userInfo }, text);
   }
 });
 

@@ -6,8 +6,11 @@ import { settingText } from "./setting.ts";
 /** What JuiceFS itself writes in place of a secret that it left out. */
 const removedSecret = "removed";
 
-/** The name under which the user info of the bucket URL is handed on. */
-const bucketUserInfo = "BucketUserInfo";
+/** Fields that are addresses, and the names under which the user info in them is handed on. */
+const addressFields = new Map([
+  ["Bucket", "BucketUserInfo"],
+  ["RangerRestUrl", "RangerUserInfo"],
+]);
 
 /** Fields that `KeyEncrypted` wraps. */
 const wrappedFields = ["EncryptKey", "SecretKey", "SessionToken"];
@@ -35,12 +38,13 @@ export function splitSecrets(fields: readonly SettingField[]): SplitSetting {
     if (text !== removedSecret) secrets[name] = text;
   };
   for (const field of open) {
+    const userInfoName = addressFields.get(field.name);
     if (secretFields.includes(field.name)) take(field.name, field.text);
     else if (field.name === "EncryptKey" && !isPassphraseProtected(field.text)) take(field.name, field.text);
-    else if (field.name === "Bucket") {
-      const { bucket, userInfo } = splitBucket(field.text);
-      if (userInfo !== undefined) take(bucketUserInfo, userInfo);
-      kept.push({ ...field, text: bucket });
+    else if (userInfoName !== undefined) {
+      const { address, userInfo } = splitAddress(field.text);
+      if (userInfo !== undefined) take(userInfoName, userInfo);
+      kept.push({ ...field, text: address });
     } else kept.push(field);
   }
   return { fields: kept, secrets, removed: removed.toSorted().join(",") };
@@ -72,10 +76,9 @@ export function joinSecrets(
   removed: string,
 ): SettingField[] {
   const had = removed === "" ? [] : removed.split(",");
-  const names = new Set([...had, ...Object.keys(secrets)].filter((name) => name !== bucketUserInfo));
-  const joined = fields
-    .filter((field) => !names.has(field.name))
-    .map((field) => withUserInfo(field, secrets[bucketUserInfo]));
+  const userInfoNames = new Set(addressFields.values());
+  const names = new Set([...had, ...Object.keys(secrets)].filter((name) => !userInfoNames.has(name)));
+  const joined = fields.filter((field) => !names.has(field.name)).map((field) => withUserInfo(field, secrets));
   for (const name of names) joined.push({ name, type: settingType.string, text: secrets[name] ?? removedSecret });
   return wrapAll(joined);
 }
@@ -91,20 +94,21 @@ function wrapAll(fields: readonly SettingField[]): SettingField[] {
   );
 }
 
-function withUserInfo(field: SettingField, userInfo: string | undefined): SettingField {
-  if (field.name !== "Bucket" || userInfo === undefined) return field;
+function withUserInfo(field: SettingField, secrets: Record<string, string>): SettingField {
+  const userInfo = secrets[addressFields.get(field.name) ?? ""];
+  if (userInfo === undefined) return field;
   const scheme = /^[a-z][a-z0-9+.-]*:\/\//i.exec(field.text)?.[0] ?? "";
   return { ...field, text: `${scheme}${userInfo}@${field.text.slice(scheme.length)}` };
 }
 
-/** Splits `user:password@` off a bucket URL, also one without scheme (`user:password@(host)/db`); a path is never split. */
-export function splitBucket(text: string): { bucket: string; userInfo: string | undefined } {
+/** Splits `user:password@` off a URL, also off one without scheme (`user:password@(host)/db`); a path is never split. */
+export function splitAddress(text: string): { address: string; userInfo: string | undefined } {
   const withScheme = /^([a-z][a-z0-9+.-]*:\/\/)([^/?#]*)@/i.exec(text);
   if (withScheme !== null) {
-    return { bucket: withScheme[1] + text.slice(withScheme[0].length), userInfo: withScheme[2] };
+    return { address: withScheme[1] + text.slice(withScheme[0].length), userInfo: withScheme[2] };
   }
   // A database address, `user:password@(host:3306)/db`, takes any password; elsewhere it has neither `/` nor `@`.
   const bare = /^([^/@:]+:.*)@(?=\w*\()/.exec(text) ?? /^([^/@:]+:[^/@]*)@/.exec(text);
-  if (bare === null || /^[a-z][a-z0-9+.-]*:\/\//i.test(text)) return { bucket: text, userInfo: undefined };
-  return { bucket: text.slice(bare[0].length), userInfo: bare[1] };
+  if (bare === null || /^[a-z][a-z0-9+.-]*:\/\//i.test(text)) return { address: text, userInfo: undefined };
+  return { address: text.slice(bare[0].length), userInfo: bare[1] };
 }

@@ -10,7 +10,7 @@ import type { SettingValue } from "./read-small-table.ts";
 const fields = ["Bucket", "Storage", "StorageClass", "AccessKey"];
 /** A volume without these cannot be mounted. */
 const required = ["Bucket", "Storage"];
-const secrets = ["SecretKey", "SessionToken", "EncryptKey", "KerbConf", "BucketUserInfo"];
+const secrets = ["SecretKey", "SessionToken", "EncryptKey", "KerbConf", "BucketUserInfo", "RangerUserInfo"];
 
 /**
  * `--set Field=value`: the volume's setting with another bucket, storage, storage class or access key. Undefined when it has these values
