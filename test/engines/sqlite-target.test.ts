@@ -1,5 +1,15 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { basename, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { after, before, test } from "node:test";
@@ -139,6 +149,24 @@ test("a volume is replaced only by its own kind, and the old file is kept", asyn
     readdirSync(dir).filter((name) => name.includes("tmp")),
     [],
   );
+});
+
+test("behind a symbolic link the file is kept and replaced, not the link", async () => {
+  const { path, url, dir } = place("linked");
+  await tryWrite(url);
+  execute(path, "DELETE FROM jfs_node WHERE inode > 100; DELETE FROM jfs_session2");
+  const broken = contentsOf(path);
+  const links = place("links");
+  symlinkSync(path, links.path);
+  await assert.rejects(tryWrite(links.url), refused("target-not-empty"));
+  await tryWrite(links.url, { replace: volume.volumeId });
+  assert.ok(lstatSync(links.path).isSymbolicLink());
+  assert.deepEqual(readdirSync(links.dir), ["meta.db"]);
+  assert.deepEqual(contentsOf(path), contentsOf(original));
+  const kept = readdirSync(dir).filter((name) => name.startsWith("meta.db.replaced-"));
+  assert.equal(kept.length, 1);
+  assert.ok(lstatSync(join(dir, kept[0])).isFile());
+  assert.deepEqual(contentsOf(join(dir, kept[0])), broken);
 });
 
 test("a volume with a live session, or open in a process, is not replaced", async () => {

@@ -9,16 +9,34 @@ const legacySessionSeconds = 300;
 
 /**
  * Makes sure that a database may be replaced: it holds the volume of that UUID and nothing else, no session of it is live, and no process has
- * it open. Afterwards its log is in the file, which then is the whole database. Throws `target-in-use`, `target-other-volume`,
- * `target-shared`. `now` in seconds.
+ * it open. Afterwards its log is in the file, which then is the whole database. `whileLocked` runs before the lock is given up: nobody can read or
+ * write the database until it is through, and it may rename the file. Throws `target-in-use`, `target-other-volume`, `target-shared`.
+ * `now` in seconds.
  */
-export function prepareReplacement(path: string, tablePrefix: string, uuid: string, now: number): void {
+export function prepareReplacement(
+  path: string,
+  tablePrefix: string,
+  uuid: string,
+  now: number,
+  whileLocked?: () => void,
+): void {
   let database: SyncDatabase;
   try {
     database = openSyncDatabase(path);
   } catch (error) {
     throw refuse("target-other-volume", `${path} cannot be opened: ${messageOf(error)}`, error);
   }
+  try {
+    lockAndInspect(database, path, tablePrefix, uuid, now);
+    whileLocked?.();
+  } finally {
+    // SQLite takes no log away from a file that was renamed meanwhile: it would be another one's.
+    database.close();
+  }
+}
+
+/** The lock lasts until the database is closed. */
+function lockAndInspect(database: SyncDatabase, path: string, tablePrefix: string, uuid: string, now: number): void {
   try {
     // In WAL mode every open connection holds a shared lock, which keeps this from succeeding.
     database.exec("PRAGMA locking_mode = EXCLUSIVE");
@@ -32,8 +50,6 @@ export function prepareReplacement(path: string, tablePrefix: string, uuid: stri
     if (isBusy(error)) throw refuse("target-in-use", `${path} is open in another process`, error);
     if (error instanceof CairnError) throw error;
     throw refuse("target-other-volume", `${path} cannot be read as a volume's database: ${messageOf(error)}`, error);
-  } finally {
-    database.close();
   }
 }
 

@@ -1,5 +1,16 @@
 import { randomBytes } from "node:crypto";
-import { linkSync, lstatSync, openSync, closeSync, fsyncSync, renameSync, rmSync, statSync, unlinkSync } from "node:fs";
+import {
+  closeSync,
+  fsyncSync,
+  linkSync,
+  lstatSync,
+  openSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  unlinkSync,
+} from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { CairnError, messageOf } from "../../../model/errors.ts";
 
@@ -9,6 +20,11 @@ const sideSuffixes = ["-wal", "-shm", "-journal"];
 /** A name in the same folder, so that the finished file can take its place in one step. */
 export function temporaryPathFor(path: string): string {
   return `${path}.cairn-${randomBytes(6).toString("hex")}.tmp`;
+}
+
+/** The file that a symbolic link leads to: that is what clients have open, and what is kept and replaced. */
+export function replacedPathOf(path: string): string {
+  return statSync(path, { throwIfNoEntry: false }) === undefined ? path : realpathSync(path);
 }
 
 export function removeDatabase(path: string): void {
@@ -51,9 +67,8 @@ function notEmpty(path: string, message: string): CairnError {
   });
 }
 
-/** Gives a finished file its name: durable when it returns, and never in place of another file. */
+/** Gives a finished and flushed file its name: durable when it returns, and never in place of another file. */
 export function publishFile(temporary: string, path: string): void {
-  flush(temporary);
   requireFree(path);
   // What is there now is empty, or `requireFree` had thrown.
   if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) unlinkSync(path);
@@ -81,9 +96,20 @@ function renameOverNothing(temporary: string, path: string): void {
   renameSync(temporary, path);
 }
 
-/** The same over an existing file, which keeps its content under `keptPath`. */
+/**
+ * The same over an existing file, which keeps its content under `keptPath`. To be called while the existing database is locked, its log
+ * empty: a log that says something is another client's, and nothing is replaced.
+ */
 export function publishInPlaceOf(temporary: string, path: string, keptPath: string): void {
-  flush(temporary);
+  for (const suffix of ["-wal", "-journal"]) {
+    if (!isTaken(path + suffix)) continue;
+    throw new CairnError("target-in-use", `${path}${suffix} holds what is not in the database itself`, {
+      unharmed: "it was left as it is",
+      next: "unmount the volume everywhere, and run it again",
+      exit: "targetRefused",
+      details: { path },
+    });
+  }
   try {
     linkSync(path, keptPath);
   } catch (error) {
@@ -94,8 +120,9 @@ export function publishInPlaceOf(temporary: string, path: string, keptPath: stri
       cause: error,
     });
   }
-  renameSync(temporary, path);
+  // They say nothing. Once the new file has the name they could be those of its first client.
   for (const suffix of sideSuffixes) rmSync(path + suffix, { force: true });
+  renameSync(temporary, path);
   flush(dirname(path));
 }
 
@@ -105,7 +132,8 @@ export function keptPathFor(path: string, milliseconds: number): string {
   return join(dirname(path), `${basename(path)}.replaced-${time}`);
 }
 
-function flush(path: string): void {
+/** Makes a file's content, or a folder's names, durable. */
+export function flush(path: string): void {
   const file = openSync(path, "r");
   try {
     fsyncSync(file);

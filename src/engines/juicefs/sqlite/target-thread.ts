@@ -7,12 +7,15 @@ import { prepareReplacement } from "./inspect-replaced.ts";
 import type { SealRequest } from "./seal.ts";
 import { sealDatabase } from "./seal.ts";
 import { targetError } from "./target-error.ts";
+import { publishInPlaceOf } from "./target-file.ts";
 
 export interface ReplacementRequest {
   readonly path: string;
   readonly tablePrefix: string;
   readonly uuid: string;
   readonly now: number;
+  /** Take the file's place, now that it may be taken. */
+  readonly publish?: { readonly temporary: string; readonly keptPath: string };
 }
 
 /** Sent while indexes are made. */
@@ -68,7 +71,11 @@ const handlers: TargetCalls = {
     builder?.[Symbol.dispose]();
     builder = undefined;
   },
-  prepareReplacement: ({ path, tablePrefix, uuid, now }) => prepareReplacement(path, tablePrefix, uuid, now),
+  prepareReplacement({ path, tablePrefix, uuid, now, publish }) {
+    prepareReplacement(path, tablePrefix, uuid, now, () => {
+      if (publish !== undefined) publishInPlaceOf(publish.temporary, path, publish.keptPath);
+    });
+  },
   seal: (request) => step(() => sealDatabase(request)),
 };
 

@@ -15,16 +15,16 @@ import type { CallableThread } from "../thread-calls.ts";
 import { startThread } from "../thread-calls.ts";
 import { openPrivateSourceView, readPrivateSetting } from "./source.ts";
 import {
+  flush,
   isTaken,
   keptPathFor,
   publishFile,
-  publishInPlaceOf,
   removeDatabase,
-  requireFolder,
+  replacedPathOf,
   requireFree,
   temporaryPathFor,
 } from "./target-file.ts";
-import type { IndexNote, TargetCalls } from "./target-thread.ts";
+import type { IndexNote, ReplacementRequest, TargetCalls } from "./target-thread.ts";
 import type { SqliteUrl } from "./url.ts";
 import { parseSqliteUrl } from "./url.ts";
 
@@ -65,19 +65,21 @@ export function openSqliteTarget(url: string, options: SqliteTargetOptions = {})
 }
 
 async function beginRestore(
-  url: SqliteUrl,
+  givenUrl: SqliteUrl,
   line: JuicefsLine,
   plan: TargetPlan,
   options: TargetOptions,
 ): Promise<TargetWriter> {
   requirePlanFits(line, plan);
+  const url = plan.replace === undefined ? givenUrl : { ...givenUrl, path: replacedPathOf(givenUrl.path) };
   const thread = startThread<TargetCalls>(new URL("target-thread.ts", import.meta.url), options.signal, (note) => {
     const { indexes, total } = note as IndexNote;
     options.progress.report({ phase: "index", done: indexes, total, unit: "records" });
   });
   const path = temporaryPathFor(url.path);
   try {
-    await requireTarget(thread, url, plan);
+    if (isReplacement(url, plan)) await thread.call("prepareReplacement", replacementRequest(url, plan));
+    else requireFree(url.path);
     await thread.call("begin", {
       path,
       line,
@@ -113,24 +115,13 @@ function requirePlanFits(line: JuicefsLine, plan: TargetPlan): void {
   requireFits(`SQLite as JuiceFS ${line} uses it`, { "quota.type": 0n, "node.tier": 0n }, plan.extremes);
 }
 
-/** Whether the restore may go there at all: looked at before it begins, and again before the file gets its name. */
-async function requireTarget(
-  thread: CallableThread<TargetCalls>,
-  url: SqliteUrl,
-  plan: TargetPlan,
-): Promise<"new" | "replaced"> {
-  if (plan.replace === undefined || !isTaken(url.path)) {
-    requireFree(url.path);
-    return "new";
-  }
-  requireFolder(url.path);
-  await thread.call("prepareReplacement", {
-    path: url.path,
-    tablePrefix: url.tablePrefix,
-    uuid: plan.replace,
-    now: nowSeconds(),
-  });
-  return "replaced";
+/** Asked before the restore begins, and again before the file gets its name. */
+function isReplacement(url: SqliteUrl, plan: TargetPlan): boolean {
+  return plan.replace !== undefined && isTaken(url.path);
+}
+
+function replacementRequest(url: SqliteUrl, plan: TargetPlan): ReplacementRequest {
+  return { path: url.path, tablePrefix: url.tablePrefix, uuid: plan.replace ?? "", now: nowSeconds() };
 }
 
 interface Restore {
@@ -182,8 +173,15 @@ function makeWriter(restore: Restore): TargetWriter {
     requireSameSetting(splitSecrets(parseSetting(json)).fields, setting);
     await thread.call("seal", { path, tablePrefix: url.tablePrefix, line, setting: json });
     requireSameSetting(await readPrivateSetting({ ...url, path }, options), setting);
-    if ((await requireTarget(thread, url, plan)) === "new") publishFile(path, url.path);
-    else publishInPlaceOf(path, url.path, keptPathFor(url.path, systemClock.now()));
+    // Before the last look at the target, for it may take long.
+    flush(path);
+    if (isReplacement(url, plan)) {
+      const keptPath = keptPathFor(url.path, systemClock.now());
+      await thread.call("prepareReplacement", {
+        ...replacementRequest(url, plan),
+        publish: { temporary: path, keptPath },
+      });
+    } else publishFile(path, url.path);
     isPublished = true;
   }
 
