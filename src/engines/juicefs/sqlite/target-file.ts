@@ -48,7 +48,7 @@ export function requireFree(path: string): void {
   }
 }
 
-export function requireFolder(path: string): void {
+function requireFolder(path: string): void {
   const folder = statSync(dirname(path), { throwIfNoEntry: false });
   if (folder?.isDirectory() === true) return;
   throw new CairnError("target-no-folder", `the folder ${dirname(path)} does not exist`, {
