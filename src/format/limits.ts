@@ -20,5 +20,5 @@ export const largePartBytes = 1 << 20;
 /** What a page holds in place of a large value: its length (u64) and its SHA-256. */
 export const largeReferenceBytes = 40;
 
-/** Patches rest on each other at most this often; then the page is stored whole (docs/design/patch-chains.md). A reader refuses a longer chain. */
+/** Patches rest on each other at most this often (docs/design/patch-chains.md). A reader refuses a longer chain. */
 export const chainMax = 16;

@@ -2,9 +2,9 @@ import { createHash } from "node:crypto";
 import { batchFromRows, rowAt } from "../model/batch.ts";
 import { CairnError } from "../model/errors.ts";
 import type { TableSchema } from "../model/schema.ts";
+import { decodeFrame, encodeFrame } from "./frame.ts";
 import { decodeChain, encodeChain } from "./index-page.ts";
 import type { FrameLocation } from "./index-page.ts";
-import { pageRecordsMax } from "./limits.ts";
 import { decodePage, encodePage } from "./page.ts";
 
 /*
@@ -43,12 +43,18 @@ const trailerSchema: TableSchema = {
   ],
 };
 
-/** Trailer and footer; the trailer is a sequence of length-prefixed pages of the table `pack`. */
+/** Small enough that what a damaged frame may ask for stays small. */
+const trailerRunFrames = 1024;
+
+/**
+ * Trailer and footer; the trailer is a sequence of length-prefixed frames, each of a page of the table `pack`. Chains take hundreds of bytes
+ * a frame otherwise, a fifth of an incremental backup.
+ */
 export function encodePackEnd(entries: readonly PackEntry[], trailerOffset: number): Uint8Array {
   const parts: Uint8Array[] = [];
-  for (let at = 0; at < entries.length; at += pageRecordsMax) {
+  for (let at = 0; at < entries.length; at += trailerRunFrames) {
     const rows = entries
-      .slice(at, at + pageRecordsMax)
+      .slice(at, at + trailerRunFrames)
       .map((entry) => [
         entry.offset,
         Buffer.from(entry.id, "hex"),
@@ -58,8 +64,9 @@ export function encodePackEnd(entries: readonly PackEntry[], trailerOffset: numb
       ]);
     const page = encodePage(trailerSchema, batchFromRows(trailerSchema, 0, rows), 0, rows.length).raw;
     const length = Buffer.alloc(4);
-    length.writeUInt32LE(page.length);
-    parts.push(length, page);
+    const frame = encodeFrame(page);
+    length.writeUInt32LE(frame.length);
+    parts.push(length, frame);
   }
   const trailer = Buffer.concat(parts);
   const footer = Buffer.alloc(packFooterBytes);
@@ -90,7 +97,8 @@ export function decodePackTrailer(trailer: Uint8Array, hash: Uint8Array, pack: s
   while (at < buffer.length) {
     const length = at + 4 > buffer.length ? 0 : buffer.readUInt32LE(at);
     if (length === 0 || at + 4 + length > buffer.length) throw damaged(pack, "its trailer ends too early");
-    const { batch } = decodePage(trailerSchema, 0, buffer.subarray(at + 4, at + 4 + length));
+    const page = decodeFrame(buffer.subarray(at + 4, at + 4 + length), `the trailer of pack ${pack}`);
+    const { batch } = decodePage(trailerSchema, 0, page);
     for (let row = 0; row < batch.count; row += 1) {
       const [offset, id, frameLength, rawBytes, chain] = rowAt(trailerSchema, batch, row);
       entries.push({

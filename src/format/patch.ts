@@ -1,8 +1,9 @@
 import { ByteWriter } from "../std/byte-writer.ts";
 import type { Batch, BytesColumn, Column, IntegerColumn } from "../model/batch.ts";
 import { bytesAt } from "../model/batch.ts";
+import { joinPieces } from "../model/batch-pieces.ts";
+import type { Piece } from "../model/batch-pieces.ts";
 import { gather } from "../model/gather.ts";
-import { pickRows } from "../model/pick-rows.ts";
 import { columnIndex } from "../model/schema.ts";
 import type { ColumnSchema, TableSchema } from "../model/schema.ts";
 import { decodeColumn, encodeColumn } from "./column.ts";
@@ -195,7 +196,7 @@ function defaultColumn(column: ColumnSchema, count: number): Column {
   return { values: new Uint32Array(column.type === "u32" ? count : 2 * count) };
 }
 
-/** The records that a script makes of a base page's; throws `page-damaged` on a script that does not fit it. */
+/** The records that a script makes of a base page's, which may share columns with it; throws `page-damaged` on a script that does not fit it. */
 export function applyPatchScript(schema: TableSchema, base: Batch, script: Uint8Array): Batch {
   const cursor = new PageCursor(script, `a patch of table ${schema.name}`);
   const version = cursor.u8();
@@ -214,6 +215,7 @@ export function applyPatchScript(schema: TableSchema, base: Batch, script: Uint8
   return result;
 }
 
+/** The base's records without the deleted ones, and the inserted ones in their places; the base's own columns where its records stay as they are. */
 function mergeRows(
   schema: TableSchema,
   base: Batch,
@@ -222,26 +224,31 @@ function mergeRows(
   inserted: Uint32Array,
   count: number,
 ): Batch {
-  const runs = new Uint32Array(count);
-  const rows = new Uint32Array(count);
+  if (deleted.length === 0 && inserted.length === 0) return base;
+  const pieces: Piece[] = [];
   let baseRow = 0;
-  let deletedAt = 0;
+  let row = 0;
   let insertedAt = 0;
-  for (let row = 0; row < count; row += 1) {
-    if (insertedAt < inserted.length && inserted[insertedAt] === row) {
-      runs[row] = 1;
-      rows[row] = insertedAt;
-      insertedAt += 1;
-      continue;
-    }
+  let deletedAt = 0;
+  while (row < count) {
     while (deletedAt < deleted.length && deleted[deletedAt] === baseRow) {
       deletedAt += 1;
       baseRow += 1;
     }
-    rows[row] = baseRow;
-    baseRow += 1;
+    const nextInserted = insertedAt < inserted.length ? inserted[insertedAt] : count;
+    if (nextInserted === row) {
+      pieces.push({ batch: insertedRows, from: insertedAt, to: insertedAt + 1 });
+      insertedAt += 1;
+      row += 1;
+      continue;
+    }
+    const nextDeleted = deletedAt < deleted.length ? deleted[deletedAt] : base.count;
+    const length = Math.min(nextInserted - row, nextDeleted - baseRow);
+    pieces.push({ batch: base, from: baseRow, to: baseRow + length });
+    baseRow += length;
+    row += length;
   }
-  return pickRows(schema, base.table, [base, insertedRows], runs, rows, count);
+  return joinPieces(schema, base.table, pieces);
 }
 
 function readModified(cursor: PageCursor, schema: TableSchema, batch: Batch, modified: Uint32Array): Batch {
@@ -252,11 +259,19 @@ function readModified(cursor: PageCursor, schema: TableSchema, batch: Batch, mod
     if (mode === columnUnchanged) continue;
     if (mode > columnSome) cursor.fail(`a column has the unknown mode ${mode}`);
     const rows = mode === columnAll ? modified : readPositions(cursor, modified.length).map((at) => modified[at]);
-    const part = gather(schema, changing, rows, 0, rows.length);
-    const values = readColumn(cursor, schema.columns[index], rows.length, baseOf(schema, index, part));
+    const base = changedBase(schema, index, changing, rows);
+    const values = readColumn(cursor, schema.columns[index], rows.length, base);
     columns[index] = replaceRows(schema.columns[index], columns[index], batch.count, rows, values);
   }
   return changing;
+}
+
+/** The column that a column is encoded against, at the rows that change. */
+function changedBase(schema: TableSchema, index: number, batch: Batch, rows: Uint32Array): Column | undefined {
+  const base = baseOf(schema, index, batch);
+  if (base === undefined) return undefined;
+  const alone = { ...batch, columns: batch.columns.map((column) => (column === base ? column : undefined)) };
+  return baseOf(schema, index, gather(schema, alone, rows, 0, rows.length));
 }
 
 /** A copy of a column with other values at some rows. */

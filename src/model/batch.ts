@@ -88,6 +88,12 @@ export function releaseBatch(batch: Batch): void {
   for (const buffer of transferablesOf(batch)) release(buffer);
 }
 
+/** Frees what a batch does not share with others that live on. */
+export function releaseOthers(batch: Batch, living: readonly Batch[]): void {
+  const kept = new Set(living.flatMap(transferablesOf));
+  for (const buffer of transferablesOf(batch)) if (!kept.has(buffer)) release(buffer);
+}
+
 /** One value of a record as plain JavaScript, for small tables, tests and messages. */
 export type Value = number | bigint | Uint8Array;
 

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { CairnError } from "../model/errors.ts";
 import { releaseBytes } from "../std/release.ts";
+import { releaseOthers } from "../model/batch.ts";
 import type { Batch } from "../model/batch.ts";
 import type { ObjectStore } from "../model/object-store.ts";
 import type { TableSchema } from "../model/schema.ts";
@@ -40,24 +41,38 @@ export class PageReader {
 
   /** A page that is stored as patches: the whole one at the end of its chain, and every patch from there on. */
   async readPatched(entry: IndexEntry, schema: TableSchema): Promise<{ raw: Uint8Array; batch: Batch }> {
+    const { raw, batch, whole } = await this.readChain(entry, schema);
+    releaseOthers(whole, [batch]);
+    return { raw, batch };
+  }
+
+  /** The same, with the records of the page at the end of its chain too; the two may share columns. */
+  async readChain(entry: IndexEntry, schema: TableSchema): Promise<{ raw: Uint8Array; batch: Batch; whole: Batch }> {
     const locations = [entry.location, ...entry.chain];
     const frames = await Promise.all(locations.map((location) => this.fetch(location)));
     let batch: Batch | undefined;
+    let whole: Batch | undefined;
     for (let at = frames.length - 1; at >= 0; at -= 1) {
       if (isPatch(frames[at]) !== at < frames.length - 1)
         throw damaged(entry, "the index and the pack disagree on its base");
       const bytes = decodeFrame(frames[at], `the page at ${place(locations[at])}`);
+      const before: Batch | undefined = batch;
       try {
-        batch = batch === undefined ? decodePage(schema, 0, bytes).batch : applyPatchScript(schema, batch, bytes);
+        batch = before === undefined ? decodePage(schema, 0, bytes).batch : applyPatchScript(schema, before, bytes);
       } catch (error) {
         // The pieces of a chain have no ids of their own: what is wrong with one shows here first, without its place.
         throw error instanceof CairnError ? damaged(entry, error.message) : error;
       }
+      // A chain leaves sixteen times its page behind, which the collector would let pile up.
+      whole ??= batch;
+      if (before !== undefined && before !== whole) releaseOthers(before, [batch, whole]);
+      releaseBytes(bytes);
+      releaseBytes(frames[at]);
     }
-    const whole = batch as Batch;
-    const { raw } = encodePage(schema, whole, 0, whole.count);
+    const last = batch as Batch;
+    const { raw } = encodePage(schema, last, 0, last.count);
     this.#check(entry, raw);
-    return { raw, batch: whole };
+    return { raw, batch: last, whole: whole as Batch };
   }
 
   #check(entry: IndexEntry, raw: Uint8Array): void {

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Clock } from "../std/clock.ts";
 import { releaseBytes } from "../std/release.ts";
+import { releaseBatch, releaseOthers } from "../model/batch.ts";
 import { CairnError } from "../model/errors.ts";
 import type { Kind, TableSchema } from "../model/schema.ts";
 import { decodeFrame, encodeFrame, encodePatchFrame } from "../format/frame.ts";
@@ -11,6 +12,7 @@ import { encodeManifest } from "../format/manifest.ts";
 import type { IndexTop, Manifest, TableManifest } from "../format/manifest.ts";
 import type { RawPage } from "../format/pager.ts";
 import { decodePage, encodePage } from "../format/page.ts";
+import type { DecodedPage } from "../format/page.ts";
 import { applyPatchScript, encodePatchScript } from "../format/patch.ts";
 import { pathSchema } from "../format/path-index.ts";
 import { computeRoot, TableHasher } from "../format/root.ts";
@@ -35,6 +37,9 @@ export interface PreparedPage {
 const patchPartMax = 1 / 2;
 /** More entries than this at the top of an index, and they go into index pages. */
 const topEntriesMax = 48;
+
+/** The records that a patch rests on, and the frames that its page is then made of. */
+type PatchBase = DecodedPage & { chain: FrameLocation[] };
 
 interface TableState {
   hasher: TableHasher;
@@ -192,23 +197,51 @@ export class SnapshotWriter {
     base: IndexEntry,
     schema: TableSchema,
   ): Promise<{ frame: Uint8Array; chain: FrameLocation[] } | undefined> {
-    const baseRaw = await this.#readBase(base, schema);
-    if (baseRaw === undefined) return undefined;
-    const before = decodePage(schema, 0, baseRaw);
+    const before = await this.#readBase(base, schema);
+    if (before === undefined) return undefined;
     const after = decodePage(schema, 0, raw);
-    if (before.large.length > 0 || after.large.length > 0) return undefined;
-    const script = encodePatchScript(schema, before.batch, after.batch);
-    const frame = encodePatchFrame(script);
-    const whole = base.chain.at(-1) ?? base.location;
-    if (frame.length > whole.length * patchPartMax) return undefined;
-    const patched = applyPatchScript(schema, before.batch, decodeFrame(frame, "a patch that was just encoded"));
-    requireSame(encodePage(schema, patched, 0, patched.count).raw, raw);
-    return { frame, chain: [base.location, ...base.chain] };
+    try {
+      if (before.large.length > 0 || after.large.length > 0) return undefined;
+      const script = encodePatchScript(schema, before.batch, after.batch);
+      const frame = encodePatchFrame(script);
+      const whole = before.chain[before.chain.length - 1];
+      if (frame.length > whole.length * patchPartMax) return undefined;
+      const patched = applyPatchScript(schema, before.batch, decodeFrame(frame, "a patch that was just encoded"));
+      const again = encodePage(schema, patched, 0, patched.count).raw;
+      releaseOthers(patched, [before.batch]);
+      requireSame(again, raw);
+      releaseBytes(again);
+      return { frame, chain: before.chain };
+    } finally {
+      releaseBatch(before.batch);
+      releaseBatch(after.batch);
+    }
   }
 
-  /** The raw bytes of a base for a patch; undefined where there is none, or none that can be read: then the page is stored whole. */
-  async #readBase(base: IndexEntry, schema: TableSchema): Promise<Uint8Array | undefined> {
-    return base.chain.length >= chainMax || !this.#isUsable(base) ? undefined : this.#tryRead(base, schema);
+  /**
+   * The records that a patch rests on, and the chain that it gets; undefined where there are none, or none that can be read: then the page
+   * is stored whole. Where the base's chain is full the patch rests on the page at its end: it holds all changes since that was stored, which
+   * is still less than the page (docs/design/patch-chains.md).
+   */
+  async #readBase(base: IndexEntry, schema: TableSchema): Promise<PatchBase | undefined> {
+    if (!this.#isUsable(base)) return undefined;
+    return this.#orNothing(async () => {
+      const end = base.chain.at(-1);
+      if (end === undefined) {
+        const raw = await this.#reader.readWhole(base);
+        const page = decodePage(schema, 0, raw);
+        releaseBytes(raw);
+        return { ...page, chain: [base.location] };
+      }
+      const { raw, batch, whole } = await this.#reader.readChain(base, schema);
+      releaseBytes(raw);
+      const isFull = base.chain.length >= chainMax;
+      if (isFull) releaseOthers(batch, [whole]);
+      else releaseOthers(whole, [batch]);
+      return isFull
+        ? { batch: whole, large: [], chain: [end] }
+        : { batch, large: [], chain: [base.location, ...base.chain] };
+    });
   }
 
   /**
