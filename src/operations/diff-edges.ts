@@ -7,13 +7,7 @@ import { InodeSet } from "./browse/inode-set.ts";
 import type { InodeNamer } from "./browse/name-inodes.ts";
 import { joinPath } from "./browse/resolve-path.ts";
 import { diffTable } from "./diff-records.ts";
-import type { TreeChange } from "./diff.ts";
-
-export interface TreeDiffOptions {
-  countsOnly: boolean;
-  signal: AbortSignal;
-  emit: (change: TreeChange) => Promise<void>;
-}
+import type { TreeChange, TreeDiffOptions } from "./tree-change.ts";
 
 const trashLow = Number(trashInode & 0xffffffffn);
 const trashHigh = Number(trashInode >> 32n);

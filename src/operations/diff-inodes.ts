@@ -5,10 +5,9 @@ import type { Snapshot } from "../repository/snapshot.ts";
 import { InodeMap } from "./browse/inode-map.ts";
 import type { InodeSet } from "./browse/inode-set.ts";
 import type { InodeNamer } from "./browse/name-inodes.ts";
-import type { TreeDiffOptions } from "./diff-edges.ts";
 import { diffTable } from "./diff-records.ts";
 import type { PageDifferences } from "./diff-records.ts";
-import type { TreeChange } from "./diff.ts";
+import type { TreeChange, TreeDiffOptions } from "./tree-change.ts";
 
 /** What can change of an inode, in the order in which it is said. */
 const words = [

@@ -12,22 +12,7 @@ import { diffTable } from "./diff-records.ts";
 import type { PageDifferences } from "./diff-records.ts";
 import { diffEdges } from "./diff-edges.ts";
 import { diffInodes } from "./diff-inodes.ts";
-
-/** One difference of the tree. `trashed` is renamed into the volume's trash. */
-export interface TreeChange {
-  kind: "added" | "removed" | "trashed" | "renamed" | "replaced" | "changed";
-  /** Where it is now, or was when it is gone; undefined where the inode hangs below no directory. */
-  path: Uint8Array | undefined;
-  /** Where it was, of a renamed one. */
-  from: Uint8Array | undefined;
-  /** Two halves, low first. */
-  low: number;
-  high: number;
-  /** File type, where the edges tell. */
-  type: number | undefined;
-  /** How it changed: `content`, `size`, `mode`, `owner`, …; `inode` of one that came or went without a name. */
-  what: readonly string[];
-}
+import type { TreeChange } from "./tree-change.ts";
 
 /** One differing record outside the tree, or the name of it. */
 export interface RecordChange {

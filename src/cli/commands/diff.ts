@@ -1,7 +1,8 @@
 import { bytesToText } from "../../std/byte-text.ts";
 import type { Value } from "../../model/batch.ts";
 import { diffSnapshots } from "../../operations/diff.ts";
-import type { RecordChange, TableChange, TreeChange, TreeCounts } from "../../operations/diff.ts";
+import type { RecordChange, TableChange, TreeCounts } from "../../operations/diff.ts";
+import type { TreeChange } from "../../operations/tree-change.ts";
 import type { Context } from "../context.ts";
 import { openSnapshotAt } from "../open-snapshot.ts";
 import type { VolumeOptions } from "../open-snapshot.ts";
