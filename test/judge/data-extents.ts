@@ -1,7 +1,7 @@
 import { CHUNK_BYTES } from "./raw-volume.ts";
 import { readSlices } from "./slices.ts";
 import { openSqliteFile, quoteName } from "./sqlite-file.ts";
-import { tablePrefixOf } from "./sqlite-schema.ts";
+import { tablePrefixOf } from "./sql-schema.ts";
 
 /** A range of bytes of a file, the end not included. */
 export type Extent = readonly [start: number, end: number];

@@ -3,8 +3,9 @@ import type { Finding } from "./finding.ts";
 import { openFindingList } from "./finding.ts";
 import { checkIntegrity, checkSequences, checkStorageClasses, readSqliteVolume } from "./read-sqlite.ts";
 import { openSqliteFile } from "./sqlite-file.ts";
-import type { SqliteSchema } from "./sqlite-schema.ts";
-import { checkSchema, compareSchemas, readSqliteSchema, tablePrefixOf } from "./sqlite-schema.ts";
+import type { SqlSchema } from "./sql-schema.ts";
+import { checkSchema, compareSchemas, tablePrefixOf } from "./sql-schema.ts";
+import { readSqliteSchema } from "./sqlite-schema.ts";
 
 export interface SqliteJudgeOptions {
   /** The URL option `table_prefix` of the volume. */
@@ -52,7 +53,7 @@ export function compareSchema(path: string, referencePath: string, options: Sqli
   return findings();
 }
 
-function readReference(path: string, tablePrefix: string | undefined): SqliteSchema {
+function readReference(path: string, tablePrefix: string | undefined): SqlSchema {
   const file = openSqliteFile(path);
   try {
     return readSqliteSchema(file, tablePrefixOf(tablePrefix));

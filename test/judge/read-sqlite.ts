@@ -1,91 +1,21 @@
 import type { Report } from "./finding.ts";
-import type { RawAcl, RawAclEntry, RawLock, RawNode, RawQuota, RawSession, RawTime, RawVolume } from "./raw-volume.ts";
-import type { SqliteFile, SqlValue } from "./sqlite-file.ts";
+import type { RawVolume } from "./raw-volume.ts";
+import type { SqlValue } from "./read-sql.ts";
+import { readSqlVolume, toBigInt } from "./read-sql.ts";
+import type { SqlSchema } from "./sql-schema.ts";
+import { EXPECTED_TABLES } from "./sql-tables.ts";
+import type { SqliteFile } from "./sqlite-file.ts";
 import { quoteName, quoteText } from "./sqlite-file.ts";
-import type { SqliteSchema } from "./sqlite-schema.ts";
-import { EXPECTED_TABLES } from "./sqlite-tables.ts";
 
-const ACL_ENTRY_BYTES = 6;
-/** §3: these rows must exist, two of them because JuiceFS only ever updates them. */
-const REQUIRED_COUNTERS = ["nextInode", "nextChunk", "nextSession", "usedSpace", "totalInodes"];
-const QUOTA_KINDS: Readonly<Record<string, RawQuota["kind"]>> = { "1": "user", "2": "group" };
-
-/**
- * Reads the raw records of a volume in SQLite (§3). Columns and tables that an older schema lacks read as their defaults. What cannot be
- * read as the table says is reported and read as nearly as possible, so that the checks go on.
- */
-export function readSqliteVolume(file: SqliteFile, schema: SqliteSchema, prefix: string, report: Report): RawVolume {
-  const rows = (table: string, columns: readonly string[]): Iterable<SqlValue[]> =>
-    readRows(file, schema, prefix, table, columns);
-  return {
-    setting: readSetting(rows),
-    counters: readCounters(rows, report),
-    requiredCounters: REQUIRED_COUNTERS,
-    nodes: readNodes(rows, report),
-    edges: collect(rows("edge", ["parent", "name", "inode", "type"]), ([parent, name, inode, type]) => ({
-      parent: toBigInt(parent),
-      name: toBytes(name),
-      inode: toBigInt(inode),
-      type: Number(type),
-    })),
-    parents: null,
-    chunks: collect(rows("chunk", ["inode", "indx", "slices"]), ([inode, index, slices]) => ({
-      inode: toBigInt(inode),
-      index: toBigInt(index),
-      slices: toBytes(slices),
-    })),
-    sliceRefs: collect(rows("chunk_ref", ["chunkid", "size", "refs"]), ([id, size, refs]) => ({
-      id: toBigInt(id),
-      size: toBigInt(size),
-      refs: toBigInt(refs),
-    })),
-    sliceRefsComplete: true,
-    delayedSlices: collect(rows("delslices", ["chunkid", "slices"]), ([id, slices]) => ({
-      key: String(id),
-      slices: toBytes(slices),
-    })),
-    symlinks: collect(rows("symlink", ["inode", "target"]), ([inode, target]) => ({
-      inode: toBigInt(inode),
-      target: toBytes(target),
-    })),
-    xattrs: collect(rows("xattr", ["inode", "name", "value"]), ([inode, name, value]) => ({
-      inode: toBigInt(inode),
-      name: toBytes(name),
-      value: toBytes(value),
-    })),
-    acls: readAcls(rows, report),
-    // The next id follows from the table and its sequence, so it cannot be too low.
-    nextAclId: null,
-    dirStats: collect(
-      rows("dir_stats", ["inode", "data_length", "used_space", "used_inodes"]),
-      ([inode, length, space, inodes]) => ({
-        inode: toBigInt(inode),
-        length: toBigInt(length),
-        space: toBigInt(space),
-        inodes: toBigInt(inodes),
-      }),
-    ),
-    quotas: readQuotas(rows, report),
-    deletedFiles: collect(rows("delfile", ["inode", "length"]), ([inode, length]) => ({
-      inode: toBigInt(inode),
-      length: toBigInt(length),
-    })),
-    sustained: collect(rows("sustained", ["sid", "inode"]), ([session, inode]) => ({
-      session: toBigInt(session),
-      inode: toBigInt(inode),
-    })),
-    detached: collect(rows("detached_node", ["inode"]), ([inode]) => ({ inode: toBigInt(inode) })),
-    sessions: readSessions(rows),
-    locks: readLocks(rows),
-  };
+/** Reads the raw records of a volume in SQLite (§3). */
+export function readSqliteVolume(file: SqliteFile, schema: SqlSchema, prefix: string, report: Report): RawVolume {
+  return readSqlVolume((table, columns) => readRows(file, schema, prefix, table, columns), report);
 }
-
-type Rows = (table: string, columns: readonly string[]) => Iterable<SqlValue[]>;
 
 /** The rows of a table with the named columns; what the schema lacks is NULL or no row. */
 function* readRows(
   file: SqliteFile,
-  schema: SqliteSchema,
+  schema: SqlSchema,
   prefix: string,
   table: string,
   columns: readonly string[],
@@ -104,165 +34,11 @@ function* readRows(
   yield* file.iterate(`SELECT ${selected.join(", ")} FROM ${quoteName(prefix + table)}`);
 }
 
-function collect<Item>(rows: Iterable<SqlValue[]>, convert: (row: SqlValue[]) => Item): Item[] {
-  const items: Item[] = [];
-  for (const row of rows) {
-    items.push(convert(row));
-  }
-  return items;
-}
-
-function readSetting(rows: Rows): string | null {
-  for (const [name, value] of rows("setting", ["name", "value"])) {
-    if (toText(name) === "format") {
-      return toText(value);
-    }
-  }
-  return null;
-}
-
-function readCounters(rows: Rows, report: Report): Map<string, bigint> {
-  const counters = new Map<string, bigint>();
-  for (const [name, value] of rows("counter", ["name", "value"])) {
-    const text = toText(name);
-    if (counters.has(text)) {
-      report("counter-duplicate", `counter ${text}`, "exists more than once");
-    }
-    counters.set(text, toBigInt(value));
-  }
-  return counters;
-}
-
-function readNodes(rows: Rows, report: Report): RawNode[] {
-  const columns = "inode type flags mode uid gid nlink length rdev parent".split(" ");
-  columns.push("atime", "atimensec", "mtime", "mtimensec", "ctime", "ctimensec");
-  columns.push("access_acl_id", "default_acl_id", "tier_id");
-  return collect(rows("node", columns), (row) => {
-    const inode = toBigInt(row[0]);
-    const time = (at: number): RawTime => readTime(row[at], row[at + 1], inode, report);
-    return {
-      inode,
-      type: Number(row[1]),
-      flags: Number(row[2]),
-      mode: Number(row[3]),
-      uid: Number(row[4]),
-      gid: Number(row[5]),
-      nlink: Number(row[6]),
-      length: toBigInt(row[7]),
-      rdev: Number(row[8]),
-      parent: row[9] === null ? null : toBigInt(row[9]),
-      atime: time(10),
-      mtime: time(12),
-      ctime: time(14),
-      accessAcl: Number(row[16]),
-      defaultAcl: Number(row[17]),
-      tier: Number(row[18]),
-    };
-  });
-}
-
-/**
- * SQL keeps whole microseconds and, in a column of its own, what is left of the nanoseconds. JuiceFS divides as Go does, towards zero: before
- * 1970 both parts are 0 or less, after it both are 0 or more.
- */
-function readTime(micros: SqlValue, rest: SqlValue, inode: bigint, report: Report): RawTime {
-  const whole = Number(micros);
-  const below = Number(rest);
-  if (!(Math.abs(below) < 1000) || whole * below < 0) {
-    report("node-time", `node ${inode}`, `has ${below} nanoseconds beside ${whole} microseconds`);
-  }
-  const seconds = Math.floor(whole / 1e6);
-  const nanoseconds = (whole - seconds * 1e6) * 1000 + below;
-  return nanoseconds < 0 ? { seconds: seconds - 1, nanoseconds: nanoseconds + 1e9 } : { seconds, nanoseconds };
-}
-
-function readAcls(rows: Rows, report: Report): RawAcl[] {
-  const columns = ["id", "owner", "group", "mask", "other", "named_users", "named_groups"];
-  return collect(rows("acl", columns), ([id, owner, group, mask, other, users, groups]) => ({
-    id: Number(id),
-    owner: Number(owner),
-    group: Number(group),
-    mask: Number(mask),
-    other: Number(other),
-    users: readAclEntries(toBytes(users), Number(id), report),
-    groups: readAclEntries(toBytes(groups), Number(id), report),
-  }));
-}
-
-/** Entries of 6 bytes, big-endian: id u32, permissions u16. */
-function readAclEntries(bytes: Uint8Array, rule: number, report: Report): RawAclEntry[] {
-  if (bytes.length % ACL_ENTRY_BYTES !== 0) {
-    report("acl-rule", `acl ${rule}`, `has ${bytes.length} bytes of entries, not a multiple of ${ACL_ENTRY_BYTES}`);
-  }
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const entries: RawAclEntry[] = [];
-  for (let at = 0; at + ACL_ENTRY_BYTES <= bytes.length; at += ACL_ENTRY_BYTES) {
-    entries.push({ id: view.getUint32(at), permissions: view.getUint16(at + 4) });
-  }
-  return entries;
-}
-
-function readQuotas(rows: Rows, report: Report): RawQuota[] {
-  const figures = ["max_space", "max_inodes", "used_space", "used_inodes"];
-  const quotas = collect(rows("dir_quota", ["inode", ...figures]), (row) => toQuota("directory", row));
-  for (const [type, ...row] of rows("user_group_quota", ["qtype", "qkey", ...figures])) {
-    const kind = QUOTA_KINDS[String(type)];
-    if (kind === undefined) {
-      report(
-        "record-unreadable",
-        `user_group_quota ${String(type)}/${String(row[0])}`,
-        "is neither of a user nor a group",
-      );
-    } else {
-      quotas.push(toQuota(kind, row));
-    }
-  }
-  return quotas;
-}
-
-function toQuota(kind: RawQuota["kind"], row: readonly SqlValue[]): RawQuota {
-  return {
-    kind,
-    key: toBigInt(row[0]),
-    maxSpace: toBigInt(row[1]),
-    maxInodes: toBigInt(row[2]),
-    usedSpace: toBigInt(row[3]),
-    usedInodes: toBigInt(row[4]),
-  };
-}
-
-function readSessions(rows: Rows): RawSession[] {
-  const sessions = collect(rows("session2", ["sid", "info"]), ([id, info]) => ({
-    id: toBigInt(id),
-    info: toText(info),
-  }));
-  const legacy = collect(rows("session", ["sid"]), ([id]) => ({ id: toBigInt(id), info: null }));
-  return [...sessions, ...legacy];
-}
-
-function readLocks(rows: Rows): RawLock[] {
-  const flocks = collect(rows("flock", ["inode", "sid", "ltype"]), ([inode, session, type]) => ({
-    kind: "flock" as const,
-    inode: toBigInt(inode),
-    session: toBigInt(session),
-    type: String.fromCharCode(Number(type)),
-    records: null,
-  }));
-  const plocks = collect(rows("plock", ["inode", "sid", "records"]), ([inode, session, records]) => ({
-    kind: "plock" as const,
-    inode: toBigInt(inode),
-    session: toBigInt(session),
-    type: null,
-    records: toBytes(records),
-  }));
-  return [...flocks, ...plocks];
-}
-
 /**
  * Checks that every value is stored in the class its column needs. SQLite takes anything anywhere, but a name stored as a text is never
  * equal to the bytes that JuiceFS looks it up by.
  */
-export function checkStorageClasses(file: SqliteFile, schema: SqliteSchema, prefix: string, report: Report): void {
+export function checkStorageClasses(file: SqliteFile, schema: SqlSchema, prefix: string, report: Report): void {
   for (const [name, { columns }] of Object.entries(EXPECTED_TABLES)) {
     const known = schema.tables.get(name)?.columns;
     const checked = Object.entries(columns).filter(([column]) => known?.has(column) === true);
@@ -285,7 +61,7 @@ export function checkStorageClasses(file: SqliteFile, schema: SqliteSchema, pref
 }
 
 /** Checks that no sequence of generated ids is below the ids that its table holds. */
-export function checkSequences(file: SqliteFile, schema: SqliteSchema, prefix: string, report: Report): void {
+export function checkSequences(file: SqliteFile, schema: SqlSchema, prefix: string, report: Report): void {
   const generated = [...schema.tables].filter(([, table]) => table.generated);
   if (generated.length === 0) {
     return;
@@ -314,25 +90,4 @@ export function checkIntegrity(file: SqliteFile, report: Report): void {
       report("integrity", "database", String(message));
     }
   }
-}
-
-function toBigInt(value: SqlValue | undefined): bigint {
-  if (typeof value === "bigint") {
-    return value;
-  }
-  if (typeof value === "number" && Number.isFinite(value)) {
-    return BigInt(Math.trunc(value));
-  }
-  return typeof value === "string" && /^-?\d+$/.test(value) ? BigInt(value) : 0n;
-}
-
-function toBytes(value: SqlValue): Uint8Array {
-  if (value instanceof Uint8Array) {
-    return value;
-  }
-  return value === null ? new Uint8Array(0) : Buffer.from(String(value));
-}
-
-function toText(value: SqlValue): string {
-  return value instanceof Uint8Array ? Buffer.from(value).toString() : String(value);
 }

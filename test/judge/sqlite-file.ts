@@ -1,9 +1,7 @@
 import { closeSync, existsSync, openSync, readSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { pathToFileURL } from "node:url";
-
-/** A value of SQLite with integers as bigints. */
-export type SqlValue = bigint | number | string | Uint8Array | null;
+import type { SqlValue } from "./read-sql.ts";
 
 /** A database opened for reading. */
 export interface SqliteFile {
