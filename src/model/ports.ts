@@ -47,6 +47,16 @@ export interface SourceOptions {
   /** Bytes that the source may hold in batches that were not taken yet. */
   memoryBytes: number;
   progress: Progress;
+  /** How hard the engine may be worked; as hard as it goes when undefined. */
+  pace?: Pace;
+}
+
+/** Bounds for the load that a read puts on a live engine. */
+export interface Pace {
+  /** Bytes read from the engine each second. */
+  bytesPerSecond?: number;
+  /** Stop reading while the engine answers a small question later than this, in milliseconds. */
+  pauseAboveMs?: number;
 }
 
 /** What the source knows when its last batch was taken. */
@@ -98,6 +108,8 @@ export interface TargetPlan {
   secrets: Record<string, string>;
   /** Fill the target even though it holds the volume of this id (`--replace`). */
   replace?: string;
+  /** The records of one table as the snapshot holds them, for limits that extremes do not tell (names that collide): before the first write, small tables only. */
+  read(table: string): AsyncIterable<Batch>;
 }
 
 export interface TargetOptions {
@@ -105,6 +117,8 @@ export interface TargetOptions {
   temporaryFolder: string;
   memoryBytes: number;
   progress: Progress;
+  /** Remove what an unfinished restore of ours left in the target, and begin anew. */
+  discardUnfinished?: boolean;
 }
 
 /** One restore, under way: written, read back, then published or discarded. */
@@ -137,6 +151,18 @@ export interface ProgressEvent {
   /** Total of the same unit, where known. */
   total?: number;
   unit: "records" | "bytes" | "pages";
+  /** How a paced read fares. */
+  pace?: PaceReport;
+}
+
+/** What a pacer knows of the engine that is read. */
+export interface PaceReport {
+  /** Bytes each second, over the last seconds. */
+  bytesPerSecond: number;
+  /** How late the engine's last answer to the probe was; undefined before the first. */
+  probeMs?: number;
+  /** Whether reading waits for the engine to recover. */
+  isPaused: boolean;
 }
 
 export interface Progress {

@@ -26,6 +26,8 @@ export interface RestoreOptions {
   secrets: Record<string, string>;
   /** Id of the volume that may be replaced. */
   replace?: string;
+  /** Remove what an unfinished restore left in the target. */
+  discardUnfinished?: boolean;
   /** Called once the target has agreed to be filled and before anything is written: the time to keep what is there. */
   agreed?: () => Promise<void>;
   memoryBytes: number;
@@ -67,6 +69,7 @@ export async function restore(options: RestoreOptions): Promise<RestoreResult> {
     ),
     secrets: { ...manifest.secrets, ...options.secrets },
     ...(options.replace === undefined ? {} : { replace: options.replace }),
+    read: (table: string) => readTable(snapshot, table),
   };
   const { signal, temporaryFolder } = options;
   await using writer = await target.begin(plan, {
@@ -74,6 +77,7 @@ export async function restore(options: RestoreOptions): Promise<RestoreResult> {
     temporaryFolder,
     memoryBytes: sourceMemory(options.memoryBytes),
     progress,
+    discardUnfinished: options.discardUnfinished === true,
   });
   await options.agreed?.();
   const total = manifest.tables.reduce((sum, table) => sum + table.records, 0);

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import type { TestContext } from "node:test";
 import { setImmediate as nextTurn } from "node:timers/promises";
 
-import { integer64Sink } from "./column-sink.ts";
+import { integer64Sink } from "../../std/column-sink.ts";
 import { openView } from "./open-view.ts";
 import { openTableScan } from "./scan-table.ts";
 import { scratchFolder, startClient, valueAt } from "./testing.ts";

@@ -1,5 +1,5 @@
 import { CairnError } from "../../model/errors.ts";
-import type { ColumnSink } from "./column-sink.ts";
+import type { ColumnSink } from "../../std/column-sink.ts";
 import { sameName } from "./create-table.ts";
 import type { Table } from "./database.ts";
 

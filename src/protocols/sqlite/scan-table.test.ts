@@ -6,7 +6,7 @@ import { test } from "node:test";
 
 import fc from "fast-check";
 
-import { bytesSink, integer64Sink, unsigned32Sink } from "./column-sink.ts";
+import { bytesSink, integer64Sink, unsigned32Sink } from "../../std/column-sink.ts";
 import { openTableScan } from "./scan-table.ts";
 import { queryRows, runSql, scanAll, scratchFolder } from "./testing.ts";
 import { openPrivateView } from "./view-of-private-file.ts";

@@ -1,6 +1,6 @@
 import { CairnError } from "../../model/errors.ts";
-import { sinkRowCount } from "./column-sink.ts";
-import type { BytesSink, ColumnSink, Integer64Sink } from "./column-sink.ts";
+import { sinkRowCount } from "../../std/column-sink.ts";
+import type { BytesSink, ColumnSink, Integer64Sink } from "../../std/column-sink.ts";
 import { corrupt } from "./corrupt.ts";
 import type { Database } from "./database.ts";
 import { localPayloadBytes, openOverflowReader } from "./overflow.ts";

@@ -7,8 +7,8 @@ import { createInterface } from "node:readline";
 import { DatabaseSync } from "node:sqlite";
 import type { TestContext } from "node:test";
 
-import { bytesSink, integer64Sink, unsigned32Sink } from "./column-sink.ts";
-import type { ColumnSink } from "./column-sink.ts";
+import { bytesSink, integer64Sink, unsigned32Sink } from "../../std/column-sink.ts";
+import type { ColumnSink } from "../../std/column-sink.ts";
 import type { Database } from "./database.ts";
 import { openTableScan } from "./scan-table.ts";
 import type { TableScanOptions } from "./scan-table.ts";

@@ -1,17 +1,19 @@
 import type { Batch, BytesColumn } from "../../../model/batch.ts";
-import { bytesAt, bytesOf, integersOf, signedAt, unsignedAt } from "../../../model/batch.ts";
+import { integersOf, unsignedAt } from "../../../model/batch.ts";
 import { CairnError } from "../../../model/errors.ts";
 import { juicefsTable } from "../../../model/juicefs.ts";
 import type { Facts } from "../../../model/ports.ts";
 import type { JuicefsLine } from "../lines.ts";
-import { factCounter, factCounters } from "../counters.ts";
+import { restoredSession } from "../restored-session.ts";
+import { counterRows, takeCounters } from "../sql/restored-rows.ts";
 import { SliceSet } from "../slice-set.ts";
 import { eachChunkSlice, eachDelayedSlice } from "../slices.ts";
 import type { Inserter } from "./inserter.ts";
 import { openInserter } from "./inserter.ts";
 import type { TableBinder } from "./row-binders.ts";
 import { dirQuotaBinder, ownerQuotaBinder, tableBinders } from "./row-binders.ts";
-import { createIndexSql, createTableSql, tablesOfLine } from "./schema.ts";
+import { tablesOfLine } from "../sql/tables.ts";
+import { createIndexSql, createTableSql } from "./schema.ts";
 import type { SyncDatabase } from "./sync-database.ts";
 import { openSyncDatabase, prepare, scalar } from "./sync-database.ts";
 
@@ -98,7 +100,7 @@ export function openBuilder(options: BuilderOptions): Builder {
 
   function finish(progress: (done: number, total: number) => void): void {
     insertSliceRefs(database, prefix, slices);
-    insertCounters(database, prefix, counters, options.facts, sessions);
+    insertCounters(database, prefix, counterRows(counters, options.facts, sessions));
     insertSessions(database, prefix, sessions, options.now);
     const statements = tables.flatMap((table) => createIndexSql(prefix, table));
     progress(0, statements.length);
@@ -127,14 +129,6 @@ export function openBuilder(options: BuilderOptions): Builder {
 function setTemporaryFolder(database: SyncDatabase, folder: string): void {
   const set = scalar(database, "PRAGMA temp_store_directory");
   if (set === undefined || set === "") database.exec(`PRAGMA temp_store_directory = '${folder.replaceAll("'", "''")}'`);
-}
-
-function takeCounters(batch: Batch, into: Map<string, bigint>): void {
-  const names = bytesOf(batch, 0);
-  for (let row = 0; row < batch.count; row++) {
-    const name = new TextDecoder().decode(bytesAt(names, row));
-    into.set(name, batch.columns[1] === undefined ? 0n : signedAt(integersOf(batch, 1), row));
-  }
 }
 
 /** Quotas come sorted by type; those of directories have type 0. */
@@ -189,41 +183,14 @@ function insertSliceRefs(database: SyncDatabase, prefix: string, slices: SliceSe
   for (let at = 0; at < values.length; at += 2) one.run(values[at], values[at + 1]);
 }
 
-/** Counters that every client expects to find: it updates them with plain UPDATE statements. */
-const expectedCounters = ["nextInode", "nextChunk", "nextSession", "usedSpace", "totalInodes", "nextCleanupSlices"];
-
-function insertCounters(
-  database: SyncDatabase,
-  prefix: string,
-  records: ReadonlyMap<string, bigint>,
-  facts: Facts,
-  sessions: ReadonlySet<bigint>,
-): void {
-  const values = new Map(expectedCounters.map((name) => [name, 0n]));
-  for (const [name, value] of records) if (name !== "nextTrash" || value !== 0n) values.set(name, value);
-  for (const name of factCounters) {
-    // A position in a log that is not carried.
-    if (name === "lastChangelog") continue;
-    const value = factCounter(facts, name);
-    if (value !== undefined) values.set(name, value);
-  }
-  for (const session of sessions) if (session > (values.get("nextSession") ?? 0n)) values.set("nextSession", session);
+function insertCounters(database: SyncDatabase, prefix: string, rows: ReadonlyMap<string, bigint>): void {
   const statement = prepare(database, `INSERT INTO \`${prefix}counter\` (name, value) VALUES (?, ?)`);
-  for (const [name, value] of values) statement.run(name, value);
+  for (const [name, value] of rows) statement.run(name, value);
 }
 
-/**
- * An ended session for every one that held deleted files open: the first client that cleans up finds it and frees them. Without it they
- * would stay for ever.
- */
 function insertSessions(database: SyncDatabase, prefix: string, sessions: ReadonlySet<bigint>, now: number): void {
   if (sessions.size === 0) return;
-  const info = {
-    Version: "restored",
-    HostName: "restored-session",
-    MountPoint: "restored from a backup: it holds deleted files until it is cleaned up",
-    ProcessID: 0,
-  };
+  const { expire, info } = restoredSession(now);
   const statement = prepare(database, `INSERT INTO \`${prefix}session2\` (sid, expire, info) VALUES (?, ?, ?)`);
-  for (const session of sessions) statement.run(session, now - 3600, Buffer.from(JSON.stringify(info)));
+  for (const session of sessions) statement.run(session, expire, Buffer.from(info));
 }

@@ -1,6 +1,6 @@
 import type { Batch } from "../../../model/batch.ts";
 import type { TableBinder } from "./row-binders.ts";
-import type { SqlTable } from "./schema.ts";
+import type { SqlTable } from "../sql/tables.ts";
 import type { SqlInput, Statement, SyncDatabase } from "./sync-database.ts";
 import { prepare } from "./sync-database.ts";
 

@@ -1,10 +1,10 @@
 import type { Column } from "../../../model/batch.ts";
 import { nodeColumn } from "../../../model/juicefs.ts";
-import type { ColumnSink, Integer64Sink } from "../../../protocols/sqlite/column-sink.ts";
-import { integer64Sink } from "../../../protocols/sqlite/column-sink.ts";
+import type { ColumnSink, Integer64Sink } from "../../../std/column-sink.ts";
+import { integer64Sink } from "../../../std/column-sink.ts";
 import { putTime } from "../times.ts";
 import type { ScanExtras } from "./table-batches.ts";
-import { batchRecords } from "./table-batches.ts";
+import { batchRecords } from "../take-columns.ts";
 
 const moments = ["mtime", "ctime", "atime"] as const;
 

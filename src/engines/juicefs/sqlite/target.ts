@@ -8,9 +8,10 @@ import type { ColumnLimits } from "../limits.ts";
 import { requireFits } from "../limits.ts";
 import type { JuicefsLine } from "../lines.ts";
 import { newestLine } from "../lines.ts";
+import { requireSameSetting } from "../same-setting.ts";
 import { joinSecrets, splitSecrets } from "../secrets.ts";
 import type { SettingField } from "../setting.ts";
-import { formatSetting, parseSetting, settingFieldsOf, settingRows } from "../setting.ts";
+import { formatSetting, parseSetting, settingFieldsOf } from "../setting.ts";
 import type { CallableThread } from "../thread-calls.ts";
 import { startThread } from "../thread-calls.ts";
 import { openPrivateSourceView, readPrivateSetting } from "./source.ts";
@@ -219,22 +220,4 @@ function makeWriter(restore: Restore): TargetWriter {
 
 function openReadBack({ url, path, options }: Restore, setting: readonly SettingField[]): Promise<SourceView> {
   return openPrivateSourceView({ ...url, path }, options, setting);
-}
-
-/** What a client would read must be the records that were proven. */
-function requireSameSetting(got: readonly SettingField[], proven: readonly SettingField[]): void {
-  const wantedRows = settingRows(proven);
-  const gotRows = settingRows(got);
-  const isSame =
-    wantedRows.length === gotRows.length &&
-    wantedRows.every((row, at) => {
-      const [name, type, value] = row as [Uint8Array, number, Uint8Array];
-      const [gotName, gotType, gotValue] = gotRows[at] as [Uint8Array, number, Uint8Array];
-      return type === gotType && Buffer.compare(name, gotName) === 0 && Buffer.compare(value, gotValue) === 0;
-    });
-  if (isSame) return;
-  throw new CairnError("proof-failed", "the setting that was written is not the one of the snapshot", {
-    unharmed: "the target was not touched",
-    exit: "proofFailed",
-  });
 }

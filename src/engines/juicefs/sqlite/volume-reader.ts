@@ -1,16 +1,14 @@
-import type { Batch, BytesColumn, Row } from "../../../model/batch.ts";
-import { batchFromRows, integersOf, signedAt, unsignedAt } from "../../../model/batch.ts";
+import type { Batch } from "../../../model/batch.ts";
+import { batchFromRows, signedAt } from "../../../model/batch.ts";
 import { CairnError } from "../../../model/errors.ts";
 import { juicefs, juicefsTable } from "../../../model/juicefs.ts";
 import type { Facts, Finding } from "../../../model/ports.ts";
-import { integer64Sink } from "../../../protocols/sqlite/column-sink.ts";
+import { integer64Sink } from "../../../std/column-sink.ts";
 import type { Database } from "../../../protocols/sqlite/database.ts";
 import { readRows } from "../../../protocols/sqlite/read-rows.ts";
 import type { SqlValue } from "../../../protocols/sqlite/record.ts";
 import { openTableScan } from "../../../protocols/sqlite/scan-table.ts";
 import { canonicalCounters } from "../counters.ts";
-import { FindingCount } from "../finding.ts";
-import { Hazards } from "../hazards.ts";
 import type { SplitSetting } from "../secrets.ts";
 import { splitSecrets } from "../secrets.ts";
 import type { SettingField } from "../setting.ts";
@@ -18,13 +16,23 @@ import { parseSetting, settingRows, settingText } from "../setting.ts";
 import { SliceRefCheck } from "../slice-ref-check.ts";
 import type { SliceRefVisitor } from "../slice-ref-differences.ts";
 import { findSliceRefDifferences } from "../slice-ref-differences.ts";
-import { eachChunkSlice, eachDelayedSlice } from "../slices.ts";
 import { nodeTimes } from "./node-times.ts";
-import type { VolumeSchema } from "./schema-check.ts";
-import { readVolumeSchema } from "./schema-check.ts";
-import { sqlTables } from "./schema.ts";
-import type { ColumnMap, ScanExtras } from "./table-batches.ts";
-import { batchRecords, tableBatches } from "./table-batches.ts";
+import {
+  chunkTable,
+  delayedSliceTable,
+  edgeTable,
+  nodeTable,
+  plainTables,
+  sliceRefTable,
+} from "../sql/canonical-tables.ts";
+import type { CanonicalTable } from "../sql/canonical-tables.ts";
+import { sqlTables } from "../sql/tables.ts";
+import type { VolumeSchema } from "../sql/volume-schema.ts";
+import { readVolumeSchema } from "../sql/volume-schema.ts";
+import { batchRecords } from "../take-columns.ts";
+import { endOfTable, seeStoredRefs, visitSlices, VolumeChecks } from "../volume-checks.ts";
+import type { ScanExtras } from "./table-batches.ts";
+import { tableBatches } from "./table-batches.ts";
 
 export interface VolumeReaderOptions {
   readonly tablePrefix: string;
@@ -68,107 +76,64 @@ const counterRowsMax = 10_000;
  */
 export function openVolumeReader(database: Database, options: VolumeReaderOptions): VolumeReader {
   const prefix = options.tablePrefix;
-  const schema = readVolumeSchema(database, prefix);
+  const schema = readVolumeSchema(
+    {
+      place: database.path,
+      names: database.tableNames.filter((name) => !name.startsWith("sqlite_")),
+      columnsOf: (table) => database.table(table).columns.map((column) => column.name),
+    },
+    prefix,
+  );
   const setting = options.heldSetting === undefined ? readSetting(database, prefix) : heldAsSplit(options.heldSetting);
   const storedCounters = readCounters(database, prefix);
   const canonical = canonicalCounters(storedCounters);
   const counters = new Map(
     canonical.rows.map(([name, value]) => [Buffer.from(name as Uint8Array).toString(), value as bigint]),
   );
-  const hazards = new Hazards();
   const refs = new SliceRefCheck();
-  const emptyChunks = new FindingCount(
-    "empty-chunk",
-    "info",
-    (count) => `${count} chunks have no slices; they are equal to no chunk`,
-  );
-  const oddSlices = new FindingCount(
-    "slices-odd",
-    "warning",
-    (count) => `${count} slice lists are cut off in the middle of a record; they are kept as they are`,
-  );
+  const checks = new VolumeChecks(refs);
 
-  const mapOf = (table: string, columns: ColumnMap): ColumnMap =>
-    columns.filter(([name]) => schema.hasColumn(table, name));
-
-  function* scan(
-    table: string,
-    canonicalTable: number,
-    columns: ColumnMap,
-    extras?: ScanExtras,
-  ): Generator<Batch, void> {
+  function* scan({ table, canonicalTable, columns }: CanonicalTable, extras?: ScanExtras): Generator<Batch, void> {
     if (!schema.hasTable(table)) return;
-    for (const batch of tableBatches(database, prefix + table, canonicalTable, mapOf(table, columns), extras)) {
-      hazards.see(batch);
-      yield batch;
-    }
+    const present = columns.filter(([name]) => schema.hasColumn(table, name));
+    yield* tableBatches(database, prefix + table, canonicalTable, present, extras);
   }
 
-  function* chunks(): Generator<Batch, void> {
-    for (const batch of scan("chunk", juicefsTable.chunk, chunkColumns)) {
-      const empty = seeSlices(
-        batch,
-        eachChunkSlice,
-        oddSlices,
-        refs,
-        (row) => `inode ${unsignedAt(integersOf(batch, 0), row)}, chunk ${integersOf(batch, 1)[row]}`,
-      );
-      if (empty === 0) yield batch;
-      else yield* withoutEmpty(batch, emptyChunks);
+  function* checked(table: CanonicalTable, extras?: ScanExtras): Generator<Batch, void> {
+    for (const batch of scan(table, extras)) {
+      const seen = checks.see(batch);
+      if (seen !== undefined) yield seen;
     }
   }
 
   function* sliceRefs(): Generator<Batch, void> {
-    for (const batch of scan("chunk_ref", juicefsTable.sliceRef, sliceRefColumns)) {
-      const exceptions = seeRefs(batch, refs);
-      if (exceptions.length > 0)
-        yield batchFromRows(juicefs.tables[juicefsTable.sliceRef], juicefsTable.sliceRef, exceptions);
-    }
-  }
-
-  function* delayedSlices(): Generator<Batch, void> {
-    for (const batch of scan("delslices", juicefsTable.delayedSlice, delayedColumns)) {
-      seeSlices(
-        batch,
-        eachDelayedSlice,
-        oddSlices,
-        refs,
-        (row) => `delayed slice ${unsignedAt(integersOf(batch, 0), row)}`,
-      );
-      yield batch;
+    for (const batch of scan(sliceRefTable)) {
+      const exceptions = seeStoredRefs(batch, refs);
+      if (exceptions !== undefined) yield exceptions;
     }
   }
 
   function* batches(): Generator<Batch, void> {
-    yield* scan(
-      "node",
-      juicefsTable.node,
-      nodeColumns,
+    yield* checked(
+      nodeTable,
       nodeTimes((name) => schema.hasColumn("node", name)),
     );
-    yield endOf(juicefsTable.node);
-    yield* scan("edge", juicefsTable.edge, edgeColumns);
-    yield endOf(juicefsTable.edge);
-    yield* chunks();
-    yield endOf(juicefsTable.chunk);
+    yield endOfTable(juicefsTable.node);
+    yield* checked(edgeTable);
+    yield endOfTable(juicefsTable.edge);
+    yield* checked(chunkTable);
+    yield endOfTable(juicefsTable.chunk);
     yield* sliceRefs();
-    yield* delayedSlices();
-    for (const { table, canonicalTable, columns } of plainTables) yield* scan(table, canonicalTable, columns);
+    yield* checked(delayedSliceTable);
+    for (const table of plainTables) yield* checked(table);
     yield batchFromRows(juicefs.tables[juicefsTable.counter], juicefsTable.counter, canonical.rows);
     yield batchFromRows(juicefs.tables[juicefsTable.setting], juicefsTable.setting, settingRows(setting.fields));
   }
 
-  function visitSlices(visitor: SliceRefVisitor): void {
-    const mention = visitor.mention.bind(visitor);
-    const ignore = new FindingCount("", "info", () => "");
-    const silent = { addMention: mention, addStored: visitor.stored.bind(visitor) };
-    const each = (table: string, canonicalTable: number, columns: ColumnMap): Iterable<Batch> =>
-      schema.hasTable(table) ? tableBatches(database, prefix + table, canonicalTable, columns) : [];
-    for (const batch of each("chunk", juicefsTable.chunk, chunkColumns))
-      seeSlices(batch, eachChunkSlice, ignore, silent, () => "");
-    for (const batch of each("delslices", juicefsTable.delayedSlice, delayedColumns))
-      seeSlices(batch, eachDelayedSlice, ignore, silent, () => "");
-    for (const batch of each("chunk_ref", juicefsTable.sliceRef, sliceRefColumns)) seeRefs(batch, silent);
+  function visitAll(visitor: SliceRefVisitor): void {
+    const sink = { addMention: visitor.mention.bind(visitor), addStored: visitor.stored.bind(visitor) };
+    for (const table of [chunkTable, delayedSliceTable]) for (const batch of scan(table)) visitSlices(batch, sink);
+    for (const batch of scan(sliceRefTable)) seeStoredRefs(batch, sink);
   }
 
   return {
@@ -184,10 +149,8 @@ export function openVolumeReader(database: Database, options: VolumeReaderOption
       return {
         facts,
         findings: [
-          ...hazards.findings(counters, refs.maxId),
-          ...emptyChunks.toFindings(),
-          ...oddSlices.toFindings(),
-          ...findSliceRefDifferences(visitSlices, refs.unequalBuckets(), options.memoryBytes),
+          ...checks.findings(counters, refs.maxId),
+          ...findSliceRefDifferences(visitAll, refs.unequalBuckets(), options.memoryBytes),
         ],
         omitted: countOmitted(database, schema),
         secrets: options.keepSecrets ? setting.secrets : {},
@@ -195,140 +158,6 @@ export function openVolumeReader(database: Database, options: VolumeReaderOption
     },
   };
 }
-
-/** Says that a large table is complete: it is sorted and stored while the next one is read. */
-function endOf(table: number): Batch {
-  return { table, count: 0, columns: [], last: true };
-}
-
-const nodeColumns: ColumnMap = [
-  ["inode", 0],
-  ["type", 1],
-  ["flags", 2],
-  ["mode", 3],
-  ["uid", 4],
-  ["gid", 5],
-  ["nlink", 12],
-  ["length", 13],
-  ["rdev", 14],
-  ["parent", 15],
-  ["access_acl_id", 16],
-  ["default_acl_id", 17],
-  ["tier_id", 18],
-];
-const edgeColumns: ColumnMap = [
-  ["parent", 0],
-  ["name", 1],
-  ["inode", 2],
-  ["type", 3],
-];
-const chunkColumns: ColumnMap = [
-  ["inode", 0],
-  ["indx", 1],
-  ["slices", 2],
-];
-const sliceRefColumns: ColumnMap = [
-  ["chunkid", 0],
-  ["size", 1],
-  ["refs", 2],
-];
-const delayedColumns: ColumnMap = [
-  ["chunkid", 0],
-  ["deleted", 1],
-  ["slices", 2],
-];
-
-/** The tables that are read as they stand. */
-const plainTables: readonly { table: string; canonicalTable: number; columns: ColumnMap }[] = [
-  {
-    table: "symlink",
-    canonicalTable: juicefsTable.symlink,
-    columns: [
-      ["inode", 0],
-      ["target", 1],
-    ],
-  },
-  {
-    table: "xattr",
-    canonicalTable: juicefsTable.xattr,
-    columns: [
-      ["inode", 0],
-      ["name", 1],
-      ["value", 2],
-    ],
-  },
-  {
-    table: "acl",
-    canonicalTable: juicefsTable.acl,
-    columns: [
-      ["id", 0],
-      ["owner", 1],
-      ["group", 2],
-      ["mask", 3],
-      ["other", 4],
-      ["named_users", 5],
-      ["named_groups", 6],
-    ],
-  },
-  {
-    table: "dir_stats",
-    canonicalTable: juicefsTable.dirStat,
-    columns: [
-      ["inode", 0],
-      ["data_length", 1],
-      ["used_space", 2],
-      ["used_inodes", 3],
-    ],
-  },
-  {
-    table: "dir_quota",
-    canonicalTable: juicefsTable.quota,
-    columns: [
-      ["inode", 1],
-      ["max_space", 2],
-      ["max_inodes", 3],
-      ["used_space", 4],
-      ["used_inodes", 5],
-    ],
-  },
-  {
-    table: "user_group_quota",
-    canonicalTable: juicefsTable.quota,
-    columns: [
-      ["qtype", 0],
-      ["qkey", 1],
-      ["max_space", 2],
-      ["max_inodes", 3],
-      ["used_space", 4],
-      ["used_inodes", 5],
-    ],
-  },
-  {
-    table: "delfile",
-    canonicalTable: juicefsTable.deletedFile,
-    columns: [
-      ["inode", 0],
-      ["length", 1],
-      ["expire", 2],
-    ],
-  },
-  {
-    table: "detached_node",
-    canonicalTable: juicefsTable.detachedNode,
-    columns: [
-      ["inode", 0],
-      ["added", 1],
-    ],
-  },
-  {
-    table: "sustained",
-    canonicalTable: juicefsTable.sustained,
-    columns: [
-      ["sid", 0],
-      ["inode", 1],
-    ],
-  },
-];
 
 function heldAsSplit(fields: readonly SettingField[]): SplitSetting {
   return { fields: [...fields], secrets: {}, removed: "" };
@@ -386,67 +215,6 @@ function readCounters(database: Database, prefix: string): Map<string, bigint> {
     counters.set(Buffer.from(name).toString(), value);
   }
   return counters;
-}
-
-interface SliceSink {
-  addMention(idLow: number, idHigh: number, size: number): void;
-  addStored(idLow: number, idHigh: number, size: number, refs: number): void;
-}
-
-/** Counts the slices of a batch in; returns how many lists are empty. */
-function seeSlices(
-  batch: Batch,
-  each: typeof eachChunkSlice,
-  odd: FindingCount,
-  refs: SliceSink,
-  name: (row: number) => string,
-): number {
-  const column = batch.columns[2] as BytesColumn | undefined;
-  if (column === undefined) return batch.count;
-  const { offsets, arena } = column;
-  const visit = (idLow: number, idHigh: number, size: number): void => {
-    if (idLow !== 0 || idHigh !== 0) refs.addMention(idLow, idHigh, size);
-  };
-  let empty = 0;
-  for (let row = 0; row < batch.count; row++) {
-    const start = offsets[row];
-    const end = offsets[row + 1];
-    if (start === end) empty++;
-    else if (!each(arena, start, end, visit)) odd.add(() => `${name(row)}: ${end - start} bytes`);
-  }
-  return empty;
-}
-
-/** Counts the stored reference counts of a batch in; returns the records whose count is not 1. */
-function seeRefs(batch: Batch, refs: SliceSink): Row[] {
-  const ids = integersOf(batch, 0);
-  const sizes = integersOf(batch, 1);
-  const counts = batch.columns[2] === undefined ? new Uint32Array(2 * batch.count) : integersOf(batch, 2);
-  const exceptions: Row[] = [];
-  for (let row = 0; row < batch.count; row++) {
-    const low = counts[2 * row];
-    const isOne = low === 1 && counts[2 * row + 1] === 0;
-    if (ids[2 * row] !== 0 || ids[2 * row + 1] !== 0) {
-      refs.addStored(ids[2 * row], ids[2 * row + 1], sizes[row], isOne ? 1 : Number(signedAt(counts, row)));
-    }
-    if (!isOne) exceptions.push([unsignedAt(ids, row), sizes[row], signedAt(counts, row)]);
-  }
-  return exceptions;
-}
-
-function* withoutEmpty(batch: Batch, emptyChunks: FindingCount): Generator<Batch, void> {
-  const inodes = integersOf(batch, 0);
-  const indexes = integersOf(batch, 1);
-  const column = batch.columns[2] as BytesColumn | undefined;
-  const rows: Row[] = [];
-  for (let row = 0; row < batch.count; row++) {
-    const start = column === undefined ? 0 : column.offsets[row];
-    const end = column === undefined ? 0 : column.offsets[row + 1];
-    if (column === undefined || start === end)
-      emptyChunks.add(() => `inode ${unsignedAt(inodes, row)}, chunk ${indexes[row]}`);
-    else rows.push([unsignedAt(inodes, row), indexes[row], column.arena.subarray(start, end)]);
-  }
-  if (rows.length > 0) yield batchFromRows(juicefs.tables[juicefsTable.chunk], juicefsTable.chunk, rows);
 }
 
 function countOmitted(database: Database, schema: VolumeSchema): Record<string, number> {

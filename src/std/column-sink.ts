@@ -1,6 +1,6 @@
 /**
- * Where a scan puts one column. The arrays belong to the caller, who may put others in their place between two batches (to
- * hand the filled ones to another thread); the scan takes what it finds there. NULL counts are totals over all batches.
+ * Where a reader puts one column. The arrays belong to the caller, who may put others in their place between two batches (to
+ * hand the filled ones to another thread); the reader takes what it finds there. NULL counts are totals over all batches.
  */
 export type ColumnSink = Unsigned32Sink | Integer64Sink | BytesSink;
 

@@ -1,40 +1,55 @@
 import { CairnError } from "../../../model/errors.ts";
-import type { Database } from "../../../protocols/sqlite/database.ts";
-import { sqlTables } from "./schema.ts";
+import { sqlTables } from "./tables.ts";
 
 /** A volume's tables in a database: which of the known ones it has, and with which columns. */
 export interface VolumeSchema {
   readonly prefix: string;
   hasTable(name: string): boolean;
   hasColumn(table: string, column: string): boolean;
-  /** The release that first had this layout: `1.4`, `1.3 or 1.2`, … */
+  /** The release that first had this layout: `1.4`, `1.2 or 1.3`, … */
   readonly line: string;
+}
+
+/** A table whose presence says that a restore into this place was not finished; never JuiceFS' own. */
+export const markerTable = "cairn_restore";
+
+/** What a database has, as its own catalogue says. `place` stands in messages. */
+export interface Catalogue {
+  readonly place: string;
+  /** All tables. */
+  readonly names: readonly string[];
+  readonly columnsOf: (table: string) => readonly string[];
 }
 
 /**
  * Finds the volume's tables, and refuses by name what it does not know: a table of a newer JuiceFS may hold what a backup must not miss.
  * Tables of other applications, and of other volumes (other prefixes), may stand in the same database. Throws `not-a-volume`, `unknown-schema`.
  */
-export function readVolumeSchema(database: Database, prefix: string): VolumeSchema {
-  const names = database.tableNames.filter((name) => !name.startsWith("sqlite_"));
-  if (!names.includes(`${prefix}setting`)) throw notAVolume(database.path, prefix, names);
+export function readVolumeSchema({ place, names, columnsOf }: Catalogue, prefix: string): VolumeSchema {
+  if (!names.includes(`${prefix}setting`)) throw notAVolume(place, prefix, names);
   const columns = new Map<string, Set<string>>();
-  for (const name of names) {
-    if (!name.startsWith(prefix) || isOfOtherVolume(name, prefix, names)) continue;
+  for (const name of volumeTables(names, prefix)) {
     const known = sqlTables.find((table) => table.name === name.slice(prefix.length));
-    if (known === undefined) throw unknown(database.path, `table ${name}`);
-    const stored = database.table(name).columns.map((column) => column.name);
+    if (known === undefined) throw unknown(place, `table ${name}`);
+    const stored = columnsOf(name);
     for (const column of stored) {
       if (!known.columns.some((candidate) => candidate.name === column))
-        throw unknown(database.path, `column ${column} of table ${name}`);
+        throw unknown(place, `column ${column} of table ${name}`);
     }
     columns.set(known.name, new Set(stored));
   }
   for (const required of ["counter", "node", "edge", "chunk"]) {
-    if (!columns.has(required)) throw incomplete(database.path, prefix + required);
+    if (!columns.has(required)) throw incomplete(place, prefix + required);
   }
   const hasColumn = (table: string, column: string): boolean => columns.get(table)?.has(column) === true;
   return { prefix, hasTable: (name) => columns.has(name), hasColumn, line: lineOf(columns, hasColumn) };
+}
+
+/** The tables of the volume with this prefix, the marker of an unfinished restore left out. */
+export function volumeTables(names: readonly string[], prefix: string): string[] {
+  return names.filter(
+    (name) => name.startsWith(prefix) && name !== prefix + markerTable && !isOfOtherVolume(name, prefix, names),
+  );
 }
 
 /** With `jfs_`, the tables of a volume with `table_prefix=abc` look like ours: they are not when that volume has a setting of its own. */
@@ -53,12 +68,12 @@ function lineOf(tables: ReadonlyMap<string, unknown>, hasColumn: (table: string,
   return "1.0";
 }
 
-function notAVolume(path: string, prefix: string, names: readonly string[]): CairnError {
+function notAVolume(place: string, prefix: string, names: readonly string[]): CairnError {
   const others = names
     .map((name) => /^jfs_(?:(.+)_)?setting$/.exec(name))
     .filter((match) => match !== null)
     .map((match) => (match[1] === undefined ? "none" : match[1]));
-  return new CairnError("not-a-volume", `${path} holds no JuiceFS volume: it has no table ${prefix}setting`, {
+  return new CairnError("not-a-volume", `${place} holds no JuiceFS volume: it has no table ${prefix}setting`, {
     unharmed: "the database was only read",
     next:
       others.length > 0
@@ -68,8 +83,8 @@ function notAVolume(path: string, prefix: string, names: readonly string[]): Cai
   });
 }
 
-function incomplete(path: string, table: string): CairnError {
-  return new CairnError("not-a-volume", `${path} holds part of a JuiceFS volume only: it has no table ${table}`, {
+function incomplete(place: string, table: string): CairnError {
+  return new CairnError("not-a-volume", `${place} holds part of a JuiceFS volume only: it has no table ${table}`, {
     unharmed: "the database was only read",
     next: "check the path",
     exit: "sourceUnreachable",
@@ -77,10 +92,10 @@ function incomplete(path: string, table: string): CairnError {
   });
 }
 
-function unknown(path: string, what: string): CairnError {
+function unknown(place: string, what: string): CairnError {
   return new CairnError(
     "unknown-schema",
-    `${path}: ${what} is not known; a newer JuiceFS may have made it, and a backup without it may be incomplete`,
+    `${place}: ${what} is not known; a newer JuiceFS may have made it, and a backup without it may be incomplete`,
     {
       unharmed: "the database was only read",
       next: "use a version of Cairn that knows this JuiceFS, or drop it if it is not JuiceFS'",

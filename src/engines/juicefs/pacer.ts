@@ -1,0 +1,98 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Pace, PaceReport, Progress } from "../../model/ports.ts";
+
+/** Lets a read pass as fast as its pace allows. */
+export interface Pacer extends AsyncDisposable {
+  /** Call after each piece that was read, with its bytes; resolves when the next may be read. Throws what the probe threw, or the signal's reason. */
+  pass(bytes: number): Promise<void>;
+  /** For progress events. */
+  report(): PaceReport;
+}
+
+export interface PacerOptions {
+  pace: Pace | undefined;
+  /** A question that costs the engine nothing (`SELECT 1`, `PING`), asked on a connection of its own; undefined where there is none. */
+  probe?: () => Promise<unknown>;
+  signal: AbortSignal;
+  progress: Progress;
+}
+
+/** Questions are asked this often, and while paused. */
+const probeIntervalMs = 1000;
+/** Debt that is slept off at once: shorter sleeps would be rounded up by the timers. */
+const smallestSleepMs = 5;
+/** The rate that a report shows is that of this long. */
+const rateWindowMs = 5000;
+
+/**
+ * Holds a read to `pace.bytesPerSecond` (a bucket that holds a tenth of a second), and stops it while the probe's answer comes later than
+ * `pace.pauseAboveMs`, until an answer comes in time again. Without a pace nothing waits and nothing is asked.
+ */
+export function openPacer({ pace, probe, signal, progress }: PacerOptions): Pacer {
+  const began = performance.now();
+  const bytesPerSecond = pace?.bytesPerSecond;
+  const window: { at: number; bytes: number }[] = [{ at: began, bytes: 0 }];
+  let total = 0;
+  let paidUntil = began;
+  let probeMs: number | undefined;
+  let askedAt = -Infinity;
+  let isPaused = false;
+  let asking: Promise<void> | undefined;
+  let failure: { error: unknown } | undefined;
+
+  async function ask(question: () => Promise<unknown>): Promise<void> {
+    askedAt = performance.now();
+    await question();
+    probeMs = performance.now() - askedAt;
+  }
+
+  /** Asks when it is time; the answer is waited for only when it is late. */
+  async function respectLatency(question: () => Promise<unknown>, threshold: number): Promise<void> {
+    for (;;) {
+      if (failure !== undefined) throw failure.error;
+      if (asking === undefined && performance.now() - askedAt >= (isPaused ? probeIntervalMs / 4 : probeIntervalMs)) {
+        asking = ask(question)
+          .catch((error: unknown) => void (failure ??= { error }))
+          .finally(() => void (asking = undefined));
+      }
+      const isLate = asking !== undefined && performance.now() - askedAt > threshold;
+      const wasLate = probeMs !== undefined && probeMs > threshold;
+      if (!isLate && !wasLate) break;
+      if (!isPaused) {
+        isPaused = true;
+        progress.warn("source-slow", `the engine answers later than ${threshold} ms: reading waits until it recovers`);
+      }
+      await sleep(Math.min(threshold, 50), undefined, { signal });
+    }
+    isPaused = false;
+  }
+
+  return {
+    async pass(bytes) {
+      signal.throwIfAborted();
+      total += bytes;
+      const now = performance.now();
+      const newest = window.at(-1);
+      if (newest === undefined || now - newest.at > rateWindowMs / 10) window.push({ at: now, bytes: total });
+      while (window.length > 2 && now - window[0].at > rateWindowMs) window.shift();
+      if (bytesPerSecond !== undefined) {
+        // A tenth of a second may be used up at once after a rest.
+        paidUntil = Math.max(paidUntil, now - 100) + (1000 * bytes) / bytesPerSecond;
+        if (paidUntil - now > smallestSleepMs) await sleep(paidUntil - now, undefined, { signal });
+      }
+      if (probe !== undefined && pace?.pauseAboveMs !== undefined) await respectLatency(probe, pace.pauseAboveMs);
+    },
+    report() {
+      const from = window[0];
+      const seconds = Math.max(0.001, (performance.now() - from.at) / 1000);
+      return {
+        bytesPerSecond: (total - from.bytes) / seconds,
+        ...(probeMs === undefined ? {} : { probeMs }),
+        isPaused,
+      };
+    },
+    async [Symbol.asyncDispose]() {
+      await asking;
+    },
+  };
+}
