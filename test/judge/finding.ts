@@ -131,6 +131,9 @@ export const FINDING_CODES = {
   // How an engine stores it
   "record-unreadable": ["error", "a record can be read as its table says"],
   "storage-class": ["error", "a value is stored in the type JuiceFS looks it up by"],
+  "attr-form": ["error", "a node's record has one of its forms and ends in a byte of 0 (Redis)"],
+  "key-expires": ["error", "no key expires (Redis)"],
+  "key-unknown": ["info", "a key is one of JuiceFS (Redis)"],
   integrity: ["error", "the engine finds its own file in order"],
   "sequence-low": ["error", "a sequence is not below the highest id of its table"],
   "sequence-missing": ["error", "a table with generated ids has its sequence"],

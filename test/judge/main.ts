@@ -1,13 +1,13 @@
 import { parseArgs } from "node:util";
 import { errorsOf, formatFinding } from "./finding.ts";
-import { judgeSqliteVolume } from "./judge-sqlite.ts";
+import { judgeVolume } from "./judge-volume.ts";
 
-const USAGE = `usage: tools/with-node test/judge/main.ts [--table-prefix NAME] [--reference DB] [--errors-only] [--json] DB
+const USAGE = `usage: tools/with-node test/judge/main.ts [--table-prefix NAME] [--reference URL] [--errors-only] [--json] URL
 
-Judges the JuiceFS volume in a SQLite database and prints what it finds; the exit code is 1 when there are errors.`;
+Judges the JuiceFS volume behind a metadata URL, or in the SQLite database of that path, and prints what it finds; the exit code is 1 when there are errors.`;
 
-/** Prints the findings for one database; returns the exit code. */
-function main(): number {
+/** Prints the findings for one volume; returns the exit code. */
+async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
@@ -21,8 +21,8 @@ function main(): number {
     console.error(USAGE);
     return 2;
   }
-  const options = { tablePrefix: values["table-prefix"], referenceDatabase: values.reference };
-  const findings = judgeSqliteVolume(positionals[0], options);
+  const options = { tablePrefix: values["table-prefix"], reference: values.reference };
+  const findings = await judgeVolume(positionals[0], options);
   const errors = errorsOf(findings);
   for (const finding of values["errors-only"] === true ? errors : findings) {
     console.log(values.json === true ? JSON.stringify(finding) : formatFinding(finding));
@@ -31,4 +31,4 @@ function main(): number {
   return errors.length > 0 ? 1 : 0;
 }
 
-process.exitCode = main();
+process.exitCode = await main();
