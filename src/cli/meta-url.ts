@@ -1,15 +1,32 @@
 import { readFile } from "node:fs/promises";
 import { CairnError, messageOf } from "../model/errors.ts";
 
+/** The scheme of a metadata URL in lower case. JuiceFS takes a URL without one for Redis. */
+export function schemeOf(url: string): string {
+  return /^([a-z][a-z0-9+.-]*):\/\//i.exec(url)?.[1].toLowerCase() ?? "redis";
+}
+
+const redisSchemes = new Set(["redis", "rediss", "unix"]);
+
 /**
- * A metadata URL with its password: where it names a user but no password, `META_PASSWORD` or the first line of the file
- * `META_PASSWORD_FILE` is put in, as juicefs does. File engines (sqlite3) have none. Throws `password-file`.
+ * A metadata URL with its password, as juicefs finds it: what the URL says; else, for Redis, `REDIS_PASSWORD`; else `META_PASSWORD`; else the
+ * first line of the file `META_PASSWORD_FILE`. The SQL engines take one only for a user that the URL names. File engines have none.
+ * Throws `password-file`.
  */
 export async function withPassword(url: string, env: NodeJS.ProcessEnv): Promise<string> {
-  const match = /^([a-z][a-z0-9+.-]*:\/\/)([^/@:]+)(@.*)$/is.exec(url);
-  if (match === null || match[1].toLowerCase() === "sqlite3://") return url;
-  const password = env["META_PASSWORD"] ?? (await passwordFromFile(env["META_PASSWORD_FILE"]));
-  return password === undefined ? url : `${match[1]}${match[2]}:${encodeURIComponent(password)}${match[3]}`;
+  const scheme = schemeOf(url);
+  if (scheme === "sqlite3" || scheme === "file") return url;
+  const isRedis = redisSchemes.has(scheme);
+  const match = /^([a-z][a-z0-9+.-]*:\/\/)?(?:([^/@:?]*)(:[^/]*)?@)?(.*)$/is.exec(url);
+  if (match === null) return url;
+  const [, start = "", user, password, rest] = match;
+  if (password !== undefined && password !== ":") return url;
+  if (!isRedis && (user === undefined || user === "")) return url;
+  const found =
+    (isRedis ? env["REDIS_PASSWORD"] : undefined) ??
+    env["META_PASSWORD"] ??
+    (await passwordFromFile(env["META_PASSWORD_FILE"]));
+  return found === undefined ? url : `${start}${user ?? ""}:${encodeURIComponent(found)}@${rest}`;
 }
 
 async function passwordFromFile(path: string | undefined): Promise<string | undefined> {
@@ -29,11 +46,19 @@ export async function firstLine(path: string, what: string): Promise<string> {
   }
 }
 
-/** A metadata URL for messages: without its password. */
+/**
+ * A metadata URL for messages: without its password. In a MySQL URL a password stands as it is, with any character, up to the last `@`; elsewhere up
+ * to the last `@` before the path.
+ */
 export function withoutPassword(url: string): string {
-  return url.replace(
-    /^([a-z][a-z0-9+.-]*:\/\/)([^/?#]*)@/i,
-    (_, scheme: string, user: string) =>
-      `${scheme}${user.includes(":") ? `${user.slice(0, user.indexOf(":"))}:***` : user}@`,
-  );
+  const scheme = schemeOf(url);
+  if (scheme === "sqlite3" || scheme === "file") return url;
+  const match = /^((?:[a-z][a-z0-9+.-]*:\/\/)?)(.*)$/is.exec(url);
+  if (match === null) return url;
+  const [, start, rest] = match;
+  const end = scheme === "mysql" ? rest.length : rest.search(/[/?#]|$/);
+  const at = rest.lastIndexOf("@", end);
+  const colon = rest.indexOf(":");
+  if (at < 0 || colon < 0 || colon > at) return url;
+  return `${start}${rest.slice(0, colon)}:***${rest.slice(at)}`;
 }

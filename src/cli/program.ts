@@ -38,6 +38,7 @@ export function buildProgram(run: Runner): Command {
       const options = command.optsWithGlobals();
       await run(options, purpose, (context) => start(context, command.args, options as never));
     };
+  const metaUrl = "as for juicefs: redis://HOST/1, postgres://…, mysql://…, sqlite3:///path/to.db";
   const volume = (): Option => new Option("--volume <name|uuid>", "the volume, where the repository holds several");
 
   program
@@ -48,8 +49,11 @@ export function buildProgram(run: Runner): Command {
   program
     .command("doctor")
     .description("say what a volume's metadata engine holds and how it can be backed up; reads only")
-    .argument("<meta-url>", "as for juicefs: sqlite3:///path/to.db")
-    .action(action("does", async (context, args) => (await import("./commands/doctor.ts")).doctor(context, args)));
+    .argument("<meta-url>", metaUrl)
+    .option("--replica <host:port|url>", "Redis: look at this replica")
+    .option("--from-rdb <file>", "Redis: look at this saved RDB file instead of the server")
+    .option("--scan", "Redis: say what a backup with --scan would be")
+    .action(action("does", async (...given) => (await import("./commands/doctor.ts")).doctor(...given)));
   program
     .command("init")
     .description("make a repository in an empty or new folder")
@@ -58,7 +62,7 @@ export function buildProgram(run: Runner): Command {
   program
     .command("backup")
     .description("store a snapshot of a volume's metadata")
-    .argument("<meta-url>", "as for juicefs: sqlite3:///path/to.db")
+    .argument("<meta-url>", metaUrl)
     .argument("[repo]", "the repository (or CAIRN_REPO)")
     .option("--note <text>", "words to find the snapshot by")
     .option("--tag <key=value>", "a tag; may be given more than once", gather)
@@ -68,6 +72,14 @@ export function buildProgram(run: Runner): Command {
     )
     .option("--allow-block", "let writers wait for longer than 3 s where a consistent read needs it")
     .option("--full", "build on no earlier snapshot: store every page again")
+    .option("--read-rate <bytes>", "read at most this much from the engine each second: 20M")
+    .option(
+      "--pause-above <ms>",
+      "stop reading while the engine answers a small question later than this (1000 unless given), or off",
+    )
+    .option("--replica <host:port|url>", "Redis: read from this replica of the server")
+    .option("--from-rdb <file>", "Redis: read this saved RDB file instead of the server")
+    .option("--scan", "Redis: read key by key where replication is forbidden; the result is NOT a snapshot")
     .action(action("does", async (...given) => (await import("./commands/backup.ts")).backup(...given)));
   program
     .command("snapshots")
@@ -150,6 +162,12 @@ export function buildProgram(run: Runner): Command {
       "--replace <uuid>",
       "restore over the volume of this UUID, which the target holds, after a copy of it was kept",
     )
+    .option("--discard-unfinished", "remove what a restore that was killed left in the target, and begin anew")
+    .option(
+      "--dedicated",
+      "Redis: the empty instance is for this volume alone; fill it the fast way, through replication",
+    )
+    .option("--database <number>", "an .rdb file: the number of the database in it (0 unless given)")
     .option("--line <line>", "JuiceFS line whose layout the target gets: 1.2, 1.3 or 1.4 (the newest unless given)")
     .addOption(volume())
     .action(action("does", async (...given) => (await import("./commands/restore.ts")).restore(...given)));

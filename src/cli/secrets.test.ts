@@ -40,7 +40,25 @@ test("passwords go into a metadata URL and never out again", async () => {
   assert.equal(await withPassword(url, { META_PASSWORD: "a@b" }), "postgres://ann:a%40b@host:5432/db");
   assert.equal(await withPassword("sqlite3://a@b.db", { META_PASSWORD: "x" }), "sqlite3://a@b.db");
   assert.equal(await withPassword("postgres://ann:y@host/db", { META_PASSWORD: "x" }), "postgres://ann:y@host/db");
-  assert.equal(await withPassword("redis://host/1", { META_PASSWORD: "x" }), "redis://host/1");
+  assert.equal(await withPassword("postgres://host/db", { META_PASSWORD: "x" }), "postgres://host/db");
+  assert.equal(await withPassword("redis://host/1", { META_PASSWORD: "x" }), "redis://:x@host/1");
+  assert.equal(await withPassword("host:6379/1", { META_PASSWORD: "x" }), ":x@host:6379/1");
+  assert.equal(
+    await withPassword("redis://ann@m,h1:1,h2:2/1", { REDIS_PASSWORD: "y", META_PASSWORD: "x" }),
+    "redis://ann:y@m,h1:1,h2:2/1",
+  );
+  assert.equal(await withPassword("redis://:z@host/1", { META_PASSWORD: "x" }), "redis://:z@host/1");
+  assert.equal(
+    await withPassword("unix:///run/redis.sock?db=1", { META_PASSWORD: "x" }),
+    "unix://:x@/run/redis.sock?db=1",
+  );
+  assert.equal(
+    await withPassword("mysql://ann@(host:3306)/db", { META_PASSWORD: "a/b" }),
+    "mysql://ann:a%2Fb@(host:3306)/db",
+  );
+  assert.equal(withoutPassword("mysql://ann:a/b@c?d@(host:3306)/db"), "mysql://ann:***@(host:3306)/db");
+  assert.equal(withoutPassword("redis://:pw@host/1"), "redis://:***@host/1");
+  assert.equal(withoutPassword("redis://h1:1,h2:2/1"), "redis://h1:1,h2:2/1");
   assert.equal(withoutPassword("postgres://ann:p@ss@host/db"), "postgres://ann:***@host/db");
   assert.equal(withoutPassword("sqlite3:///a/b@c.db"), "sqlite3:///a/b@c.db");
 });

@@ -55,7 +55,7 @@ export interface SourceOptions {
 export interface Pace {
   /** Bytes read from the engine each second. */
   bytesPerSecond?: number;
-  /** Stop reading while the engine answers a small question later than this, in milliseconds. */
+  /** Stop reading while the engine answers a small question later than this, in milliseconds; infinite: never. The engine's own bound when undefined. */
   pauseAboveMs?: number;
 }
 

@@ -3,7 +3,7 @@ import { isoTime } from "../std/clock.ts";
 import { release } from "../std/release.ts";
 import { mapOrdered } from "../std/map-ordered.ts";
 import { CairnError } from "../model/errors.ts";
-import type { Progress, Source, SourceView } from "../model/ports.ts";
+import type { Pace, Progress, Source, SourceView } from "../model/ports.ts";
 import { identityVersion } from "../format/limits.ts";
 import type { Manifest, TableManifest } from "../format/manifest.ts";
 import { openPageLine } from "../pipeline/open-page-line.ts";
@@ -26,6 +26,8 @@ export interface BackupOptions {
   keepSecrets: boolean;
   /** Build on no earlier snapshot: every page is stored again, whole. */
   full?: boolean;
+  /** How hard the engine may be worked. */
+  pace?: Pace;
   memoryBytes: number;
   temporaryFolder: string;
   progress: Progress;
@@ -70,7 +72,13 @@ async function attemptBackup(options: BackupOptions): Promise<BackupResult> {
   const inner = new AbortController();
   const signal = AbortSignal.any([options.signal, inner.signal]);
   const description = await source.describe(signal);
-  const viewOptions = { signal, temporaryFolder, memoryBytes: sourceMemory(memoryBytes), progress };
+  const viewOptions = {
+    signal,
+    temporaryFolder,
+    memoryBytes: sourceMemory(memoryBytes),
+    progress,
+    ...(options.pace === undefined ? {} : { pace: options.pace }),
+  };
   await using view = await source.open(viewOptions);
   const viewMs = clock.now();
   const parent = options.full === true ? undefined : await latestSnapshot(repository, view, progress);

@@ -9,13 +9,17 @@ import { openRepositoryAt, repositoryArgument } from "../open-repository.ts";
 import { findingLines } from "../output/findings.ts";
 import { formatBytes, formatCount, formatSeconds } from "../output/format.ts";
 import type { JsonObject } from "../output/output.ts";
+import { paceGiven } from "../pace.ts";
+import type { PaceOptions } from "../pace.ts";
+import { redisChoices } from "../redis-choices.ts";
+import type { RedisSourceOptions } from "../redis-choices.ts";
 import { openSource } from "../registry.ts";
 import { ownTagPrefix } from "../replaced-tag.ts";
 import { openTemporaryFolder } from "../temporary-folder.ts";
 import { tool } from "../tool.ts";
 import { snapshotSummary } from "./snapshots.ts";
 
-export interface BackupCommandOptions {
+export interface BackupCommandOptions extends PaceOptions, RedisSourceOptions {
   note?: string;
   tag?: string[];
   keepSecrets?: boolean;
@@ -46,9 +50,11 @@ export async function backup(
       "--keep-secrets stores the volume's secrets in the snapshot, and repositories are not encrypted: whoever can read the repository can read them",
     );
   }
+  const pace = paceGiven(options);
   const source = await openSource(await withPassword(url ?? "", world.env), {
     keepSecrets,
     allowBlock: options.allowBlock === true,
+    ...redisChoices(options, world.env),
   });
   await using opened = await openRepositoryAt(location);
   await using temporary = await openTemporaryFolder();
@@ -59,6 +65,7 @@ export async function backup(
     tags,
     keepSecrets,
     full: options.full === true,
+    ...(pace === undefined ? {} : { pace }),
     memoryBytes,
     temporaryFolder: temporary.path,
     progress: output.progress,

@@ -1,6 +1,8 @@
 import type { Context } from "../context.ts";
 import { withPassword } from "../meta-url.ts";
 import { alignColumns, formatBytes, formatCount, plural } from "../output/format.ts";
+import { redisChoices } from "../redis-choices.ts";
+import type { RedisSourceOptions } from "../redis-choices.ts";
 import { openSource } from "../registry.ts";
 
 /** Records that a backup reads a second, and stored bytes of each of the database: from docs/benchmarks.md, rounded to the careful side. */
@@ -8,9 +10,17 @@ const recordsPerSecond = 700_000;
 const storedShare = 0.13;
 
 /** `doctor META-URL`: reads only. */
-export async function doctor(context: Context, [url]: readonly (string | undefined)[]): Promise<void> {
+export async function doctor(
+  context: Context,
+  [url]: readonly (string | undefined)[],
+  options: RedisSourceOptions,
+): Promise<void> {
   const { output, signal, world } = context;
-  const source = await openSource(await withPassword(url ?? "", world.env), { keepSecrets: false, allowBlock: false });
+  const source = await openSource(await withPassword(url ?? "", world.env), {
+    keepSecrets: false,
+    allowBlock: false,
+    ...redisChoices(options, world.env),
+  });
   const found = await source.describe(signal);
   const records = Object.values(found.estimates).reduce((sum, count) => sum + count, 0);
   const seconds = 0.3 + records / recordsPerSecond;

@@ -28,6 +28,9 @@ export interface RestoreCommandOptions extends VolumeOptions {
   set?: string[];
   secretFile?: string[];
   replace?: string;
+  discardUnfinished?: boolean;
+  dedicated?: boolean;
+  database?: string;
   line?: string;
 }
 
@@ -41,7 +44,12 @@ export async function restore(
   const wanted = wantedChanges(options);
   const secrets = await secretsGiven(options.secretFile, world.env);
   const fullUrl = await withPassword(url ?? "", world.env);
-  const target = await openTarget(fullUrl, { line: options.line });
+  const target = await openTarget(fullUrl, {
+    line: options.line,
+    dedicated: options.dedicated === true,
+    database: databaseNumber(options.database),
+    sentinelPassword: world.env["SENTINEL_PASSWORD"],
+  });
   await using opened = await openSnapshotAt(context, address ?? "", options);
   await using temporary = await openTemporaryFolder();
   const { snapshot } = opened;
@@ -49,7 +57,13 @@ export async function restore(
   if (Object.keys(secrets).length > 0) requireNotHeld(secrets, await readSetting(snapshot));
   const hazards = await restoreHazards(snapshot, wanted);
   for (const { code, severity, message } of hazards) if (severity !== "info") output.progress.warn(code, message);
-  const shared = { memoryBytes, temporaryFolder: temporary.path, progress: output.progress, signal };
+  const shared = {
+    memoryBytes,
+    temporaryFolder: temporary.path,
+    progress: output.progress,
+    signal,
+    discardUnfinished: options.discardUnfinished === true,
+  };
   const changes = await planChanges(snapshot, wanted, shared);
   const { replace: volumeId } = options;
   let replaced: Manifest | undefined;
@@ -115,6 +129,15 @@ function optionArguments({ repair, advanceIds, set, secretFile, replace, line }:
     ...(replace === undefined ? [] : ["--replace", replace]),
     ...(line === undefined ? [] : ["--line", line]),
   ];
+}
+
+function databaseNumber(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (/^[0-9]{1,6}$/.test(text)) return Number(text);
+  throw new CairnError("usage", `--database ${text} is no number of a database`, {
+    exit: "wrongUse",
+    next: "give a whole number: 0, 1, …",
+  });
 }
 
 function wantedChanges(options: RestoreCommandOptions): WantedChanges {

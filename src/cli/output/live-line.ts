@@ -73,7 +73,7 @@ export class LiveLine {
 function describePhase({ startedAt, startedDone, event }: Phase, now: number): string {
   const { phase, done, total, unit } = event;
   const seconds = (now - startedAt) / 1000;
-  const rate = seconds < 0.3 ? undefined : (done - startedDone) / seconds;
+  const rate = event.pace?.bytesPerSecond ?? (seconds < 0.3 ? undefined : (done - startedDone) / seconds);
   const amount = (count: number): string => (unit === "bytes" ? formatBytes(count) : formatCount(Math.round(count)));
   const parts = [phase];
   if (total !== undefined && total > 0) parts.push(`${Math.min(100, Math.floor((done / total) * 100))}%`);
@@ -82,5 +82,7 @@ function describePhase({ startedAt, startedDone, event }: Phase, now: number): s
     parts.push(`${amount(rate)}/s`);
     if (total !== undefined && total > done) parts.push(`${formatSeconds((total - done) / rate)} left`);
   }
+  if (event.pace?.probeMs !== undefined) parts.push(`answers in ${Math.round(event.pace.probeMs)} ms`);
+  if (event.pace?.isPaused === true) parts.push("paused");
   return parts.join("  ");
 }

@@ -5,8 +5,6 @@ import type { Pace, PaceReport, Progress } from "../../model/ports.ts";
 export interface Pacer extends AsyncDisposable {
   /** Call after each piece that was read, with its bytes; resolves when the next may be read. Throws what the probe threw, or the signal's reason. */
   pass(bytes: number): Promise<void>;
-  /** For progress events. */
-  report(): PaceReport;
 }
 
 export interface PacerOptions {
@@ -23,14 +21,21 @@ const probeIntervalMs = 1000;
 const smallestSleepMs = 5;
 /** The rate that a report shows is that of this long. */
 const rateWindowMs = 5000;
+const reportIntervalMs = 200;
+/** Without a threshold of the user's: far above what a busy server needs for a question without work. */
+const pauseAboveMsDefault = 1000;
+/** After this long a pause one more piece is read, so that a backup of a server that is always slow ends some day. */
+const pauseMaxMs = 30_000;
 
 /**
  * Holds a read to `pace.bytesPerSecond` (a bucket that holds a tenth of a second), and stops it while the probe's answer comes later than
- * `pace.pauseAboveMs`, until an answer comes in time again. Without a pace nothing waits and nothing is asked.
+ * `pace.pauseAboveMs` (1,000 unless said, never when infinite), until an answer comes in time again. Reports both as the progress of a phase
+ * `source`. With neither pace nor probe nothing waits or is reported.
  */
 export function openPacer({ pace, probe, signal, progress }: PacerOptions): Pacer {
   const began = performance.now();
   const bytesPerSecond = pace?.bytesPerSecond;
+  const threshold = pace?.pauseAboveMs ?? pauseAboveMsDefault;
   const window: { at: number; bytes: number }[] = [{ at: began, bytes: 0 }];
   let total = 0;
   let paidUntil = began;
@@ -38,6 +43,7 @@ export function openPacer({ pace, probe, signal, progress }: PacerOptions): Pace
   let askedAt = -Infinity;
   let isPaused = false;
   let asking: Promise<void> | undefined;
+  let reportedAt = -Infinity;
   let failure: { error: unknown } | undefined;
 
   async function ask(question: () => Promise<unknown>): Promise<void> {
@@ -47,8 +53,9 @@ export function openPacer({ pace, probe, signal, progress }: PacerOptions): Pace
   }
 
   /** Asks when it is time; the answer is waited for only when it is late. */
-  async function respectLatency(question: () => Promise<unknown>, threshold: number): Promise<void> {
-    for (;;) {
+  async function respectLatency(question: () => Promise<unknown>): Promise<void> {
+    const end = performance.now() + pauseMaxMs;
+    while (performance.now() < end) {
       if (failure !== undefined) throw failure.error;
       if (asking === undefined && performance.now() - askedAt >= (isPaused ? probeIntervalMs / 4 : probeIntervalMs)) {
         asking = ask(question)
@@ -57,14 +64,25 @@ export function openPacer({ pace, probe, signal, progress }: PacerOptions): Pace
       }
       const isLate = asking !== undefined && performance.now() - askedAt > threshold;
       const wasLate = probeMs !== undefined && probeMs > threshold;
-      if (!isLate && !wasLate) break;
+      if (!isLate && !wasLate) {
+        isPaused = false;
+        return;
+      }
       if (!isPaused) {
         isPaused = true;
+        reportAt(performance.now());
         progress.warn("source-slow", `the engine answers later than ${threshold} ms: reading waits until it recovers`);
       }
       await sleep(Math.min(threshold, 50), undefined, { signal });
     }
-    isPaused = false;
+  }
+
+  function reportAt(now: number): void {
+    reportedAt = now;
+    const seconds = Math.max(0.001, (now - window[0].at) / 1000);
+    const rate = (total - window[0].bytes) / seconds;
+    const report: PaceReport = { bytesPerSecond: rate, ...(probeMs === undefined ? {} : { probeMs }), isPaused };
+    progress.report({ phase: "source", done: total, unit: "bytes", pace: report });
   }
 
   return {
@@ -80,16 +98,8 @@ export function openPacer({ pace, probe, signal, progress }: PacerOptions): Pace
         paidUntil = Math.max(paidUntil, now - 100) + (1000 * bytes) / bytesPerSecond;
         if (paidUntil - now > smallestSleepMs) await sleep(paidUntil - now, undefined, { signal });
       }
-      if (probe !== undefined && pace?.pauseAboveMs !== undefined) await respectLatency(probe, pace.pauseAboveMs);
-    },
-    report() {
-      const from = window[0];
-      const seconds = Math.max(0.001, (performance.now() - from.at) / 1000);
-      return {
-        bytesPerSecond: (total - from.bytes) / seconds,
-        ...(probeMs === undefined ? {} : { probeMs }),
-        isPaused,
-      };
+      if ((pace !== undefined || probe !== undefined) && now - reportedAt > reportIntervalMs) reportAt(now);
+      if (probe !== undefined && threshold !== Infinity) await respectLatency(probe);
     },
     async [Symbol.asyncDispose]() {
       await asking;

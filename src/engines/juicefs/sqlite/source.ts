@@ -2,8 +2,11 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Batch } from "../../../model/batch.ts";
+import { batchBytes } from "../../../model/batch.ts";
+import { CairnError } from "../../../model/errors.ts";
 import { juicefs } from "../../../model/juicefs.ts";
 import type { Source, SourceOptions, SourceView } from "../../../model/ports.ts";
+import { openPacer } from "../pacer.ts";
 import type { SettingField } from "../setting.ts";
 import type { CallableThread } from "../thread-calls.ts";
 import { startThread } from "../thread-calls.ts";
@@ -98,7 +101,14 @@ async function openThreadView(
   request: Pick<OpenRequest, "keepSecrets" | "allowBlock" | "isPrivate" | "heldSetting">,
   sorted: readonly string[],
 ): Promise<SourceView> {
-  const { signal, memoryBytes } = options;
+  const { signal, memoryBytes, pace } = options;
+  if (pace?.pauseAboveMs !== undefined && pace.pauseAboveMs !== Infinity) {
+    throw new CairnError("pace-unsupported", "SQLite has no server whose answers could become late", {
+      exit: "wrongUse",
+      unharmed: "nothing was read",
+      next: "use --read-rate instead of --pause-above",
+    });
+  }
   // A folder of its own: a thread that is ended in the middle of a copy cannot remove it.
   const temporaryFolder = mkdtempSync(join(options.temporaryFolder, "sqlite-"));
   const thread = startSourceThread(signal);
@@ -114,7 +124,7 @@ async function openThreadView(
       volumeId: volume.volumeId,
       volumeName: volume.volumeName,
       sortedTables: sorted,
-      batches: () => takeBatches(thread, inFlight),
+      batches: () => takeBatches(thread, inFlight, options),
       summary: () => thread.call("summary", undefined),
       async [Symbol.asyncDispose]() {
         // Locks and the temporary copy go with a proper close; a thread that fails at it is ended all the same.
@@ -129,7 +139,12 @@ async function openThreadView(
 }
 
 /** Keeps a few calls under way, so that the thread reads on while a batch is being worked on; no more than the memory bears. */
-async function* takeBatches(thread: CallableThread<SourceCalls>, inFlight: number): AsyncGenerator<Batch> {
+async function* takeBatches(
+  thread: CallableThread<SourceCalls>,
+  inFlight: number,
+  { pace, signal, progress }: SourceOptions,
+): AsyncGenerator<Batch> {
+  await using pacer = openPacer({ pace, signal, progress });
   const calls: Promise<Batch | undefined>[] = [];
   const ask = (): void => {
     const call = thread.call("next", undefined);
@@ -141,6 +156,7 @@ async function* takeBatches(thread: CallableThread<SourceCalls>, inFlight: numbe
   for (;;) {
     const batch = await calls.shift();
     if (batch === undefined) return;
+    await pacer.pass(batchBytes(batch));
     ask();
     yield batch;
   }
