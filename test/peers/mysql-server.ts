@@ -32,7 +32,7 @@ export interface MysqlDatabase {
   name: string;
   user: string;
   password: string;
-  /** As JuiceFS takes it: `mysql://user:password@(127.0.0.1:PORT)/name`, with `?tls=true` parameters where the server has TLS. */
+  /** As JuiceFS takes it: `mysql://user:password@(127.0.0.1:PORT)/name`, with `?tls=skip-verify` where the server has TLS. */
   url: string;
   /** The same with other parts. */
   urlWith: (parts: MysqlUrlParts) => string;
@@ -135,7 +135,7 @@ function databaseAt(
 ): MysqlDatabase {
   const urlWith = (parts: MysqlUrlParts): string => {
     const parameters = new URLSearchParams({
-      ...(place.tls === undefined ? {} : { tls: "true" }),
+      ...(place.tls === undefined ? {} : { tls: "skip-verify" }),
       ...parts.parameters,
     });
     const query = parameters.size === 0 ? "" : `?${parameters.toString()}`;

@@ -9,6 +9,7 @@ import { redisProgram } from "./redis-programs.ts";
 import type { RedisVersion } from "./redis-programs.ts";
 import { serverFolder, startServer } from "./server-process.ts";
 import type { ServerProcess } from "./server-process.ts";
+import { until } from "./until.ts";
 import { placeTlsFiles } from "./tls-files.ts";
 import type { TlsFiles } from "./tls-files.ts";
 
@@ -129,14 +130,9 @@ export async function startRedisReplica(master: RedisServer, options: RedisOptio
 
 /** Waits until a section of `INFO` holds the text. */
 export async function untilInfo(server: RedisServer, section: string, text: string): Promise<void> {
-  const start = performance.now();
-  while (performance.now() - start < 60_000) {
-    if ((await server.command("INFO", section)).includes(text)) return;
-    await new Promise((done) => {
-      setTimeout(done, 20);
-    });
-  }
-  throw new Error(`INFO ${section} did not show ${text} within 60 s; the server logged:\n${server.log()}`);
+  await until(`INFO ${section} to show ${text}`, server, async () => {
+    return (await server.command("INFO", section)).includes(text);
+  });
 }
 
 const adminUser = "tests-admin";
