@@ -1,0 +1,107 @@
+import type { Batch } from "../../../model/batch.ts";
+import { juicefs } from "../../../model/juicefs.ts";
+import type { Source, SourceOptions, SourceView } from "../../../model/ports.ts";
+import type { Pacer } from "../pacer.ts";
+import { openPacer } from "../pacer.ts";
+import type { SettingField } from "../setting.ts";
+import type { CallableThread } from "../thread-calls.ts";
+import { startThread } from "../thread-calls.ts";
+import { openProbe } from "./probe.ts";
+import type { OpenRequest, SourceCalls } from "./source-thread.ts";
+import type { MysqlUrl } from "./url.ts";
+import { parseMysqlUrl } from "./url.ts";
+import { sortedTables } from "./volume-reader.ts";
+
+export interface MysqlSourceOptions {
+  /** Hand the volume's secrets on in the summary; never part of the tables. */
+  keepSecrets?: boolean;
+}
+
+/** Bytes that a batch in flight may take: 16,384 nodes are 1.6 MB, and a batch ends with 4 MiB of names or slices. */
+const batchBytesMax = 6 << 20;
+
+/** A JuiceFS volume whose metadata is in MySQL or MariaDB: `mysql://user:password@(host:3306)/db?…`. Throws `meta-url-invalid`. */
+export function openMysqlSource(url: string, options: MysqlSourceOptions = {}): Source {
+  const parsed = parseMysqlUrl(url);
+  return {
+    async describe(signal) {
+      await using thread = startSourceThread(signal);
+      return await thread.call("describe", parsed);
+    },
+    open: (sourceOptions) =>
+      openThreadView(parsed, sourceOptions, { keepSecrets: options.keepSecrets === true, role: "source" }),
+  };
+}
+
+/** The view of a database that this process has filled, and whose setting is held back. */
+export function openReadBackView(
+  url: MysqlUrl,
+  options: SourceOptions,
+  heldSetting: readonly SettingField[],
+): Promise<SourceView> {
+  return openThreadView(url, options, { keepSecrets: false, role: "target", heldSetting });
+}
+
+/** The canonical setting as the database holds it. */
+export async function readStoredSetting(url: MysqlUrl, options: SourceOptions): Promise<readonly SettingField[]> {
+  await using thread = startSourceThread(options.signal);
+  const { memoryBytes } = options;
+  const { setting } = await thread.call("open", { url, memoryBytes, keepSecrets: false, role: "target" });
+  await thread.call("close", undefined);
+  return setting;
+}
+
+function startSourceThread(signal: AbortSignal): CallableThread<SourceCalls> {
+  return startThread<SourceCalls>(new URL("source-thread.ts", import.meta.url), signal, () => {});
+}
+
+async function openThreadView(
+  url: MysqlUrl,
+  { signal, memoryBytes, pace, progress }: SourceOptions,
+  request: Omit<OpenRequest, "url" | "memoryBytes">,
+): Promise<SourceView> {
+  await using resources = new AsyncDisposableStack();
+  const thread = resources.use(startSourceThread(signal));
+  const volume = await thread.call("open", { url, memoryBytes, ...request });
+  const probe = pace?.pauseAboveMs === undefined ? undefined : resources.use(await openProbe(url));
+  const pacer = resources.use(
+    openPacer({ pace, ...(probe === undefined ? {} : { probe: () => probe.ask() }), signal, progress }),
+  );
+  const inFlight = Math.max(2, Math.min(16, Math.floor(memoryBytes / batchBytesMax)));
+  const held = resources.move();
+  return {
+    kind: juicefs,
+    volumeId: volume.volumeId,
+    volumeName: volume.volumeName,
+    sortedTables,
+    batches: () => takeBatches(thread, inFlight, pacer),
+    summary: () => thread.call("summary", undefined),
+    async [Symbol.asyncDispose]() {
+      await held.disposeAsync();
+    },
+  };
+}
+
+/** Keeps a few calls under way, so that the thread reads on while a batch is being worked on; no more than the memory bears. */
+async function* takeBatches(
+  thread: CallableThread<SourceCalls>,
+  inFlight: number,
+  pacer: Pacer,
+): AsyncGenerator<Batch> {
+  const calls: ReturnType<typeof next>[] = [];
+  const next = (): ReturnType<typeof thread.call<"next">> => {
+    const call = thread.call("next", undefined);
+    // A later call fails with the same error as an earlier one, and then nobody waits for it.
+    call.catch(() => {});
+    return call;
+  };
+  for (let count = 0; count < inFlight; count++) calls.push(next());
+  for (;;) {
+    const read = await calls.shift();
+    if (read === undefined) return;
+    calls.push(next());
+    const { batch, bytes } = read;
+    if (batch.count > 0 || batch.last === true) yield batch;
+    await pacer.pass(bytes);
+  }
+}
