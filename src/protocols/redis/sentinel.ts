@@ -1,0 +1,108 @@
+import { CairnError, messageOf } from "../../model/errors.ts";
+import type { RedisConnection } from "./client.ts";
+import { connectRedis, textOf } from "./client.ts";
+import type { RedisAddress, RedisTls } from "./dial.ts";
+import { addressText } from "./dial.ts";
+import { RedisReplyError } from "./redis-errors.ts";
+import type { Reply } from "./resp.ts";
+
+export interface SentinelOptions {
+  readonly sentinels: readonly RedisAddress[];
+  readonly masterName: string;
+  readonly signal: AbortSignal;
+  /** Of the sentinels, not of the servers behind them. */
+  readonly user?: string | undefined;
+  readonly password?: string | undefined;
+  readonly tls?: RedisTls | undefined;
+}
+
+/**
+ * The address of the master that the sentinels watch under a name: they are asked in turn until one answers. Throws
+ * `engine-unreachable` when none does, `login-failed`, and `sentinel-unknown-master`.
+ */
+export function findMaster(options: SentinelOptions): Promise<RedisAddress> {
+  return askInTurn(options, async (sentinel) => {
+    const reply = await sentinel.call("SENTINEL", "get-master-addr-by-name", options.masterName);
+    if (reply === null) throw unknownMaster(options, sentinel.address);
+    const [host, port] = Array.isArray(reply) ? reply.map(textOf) : [];
+    if (host === undefined || port === undefined) throw unexpected(sentinel.address);
+    return { host, port: Number(port) };
+  });
+}
+
+/** The addresses of the replicas that sentinels take for healthy. May be none. */
+export function findReplicas(options: SentinelOptions): Promise<RedisAddress[]> {
+  return askInTurn(options, async (sentinel) => {
+    const reply = await sentinel.call("SENTINEL", "replicas", options.masterName);
+    if (!Array.isArray(reply)) throw unexpected(sentinel.address);
+    return reply.map(fieldsOf).flatMap((fields) => {
+      const flags = (fields.get("flags") ?? "").split(",");
+      const isUsable = !["s_down", "o_down", "disconnected"].some((flag) => flags.includes(flag));
+      const host = fields.get("ip");
+      if (!isUsable || host === undefined || fields.get("master-link-status") !== "ok") return [];
+      return [{ host, port: Number(fields.get("port")) }];
+    });
+  });
+}
+
+/** A flat list of names and values. */
+function fieldsOf(reply: Reply): Map<string, string> {
+  const fields = new Map<string, string>();
+  if (!Array.isArray(reply)) return fields;
+  for (let at = 0; at + 1 < reply.length; at += 2) fields.set(textOf(reply[at]) ?? "", textOf(reply[at + 1]) ?? "");
+  return fields;
+}
+
+async function askInTurn<Answer>(
+  options: SentinelOptions,
+  ask: (sentinel: RedisConnection) => Promise<Answer>,
+): Promise<Answer> {
+  const { sentinels, signal } = options;
+  const failures: string[] = [];
+  for (const address of sentinels) {
+    try {
+      await using sentinel = await connectRedis({ ...options, address, connectTimeoutMs: 3000, timeoutMs: 5000 });
+      return await ask(sentinel);
+    } catch (error) {
+      signal.throwIfAborted();
+      // A sentinel that answers with a refusal speaks for the others; one that is gone does not.
+      const isNewName = error instanceof RedisReplyError && /No such master/i.test(error.message);
+      if (error instanceof RedisReplyError && error.code !== "engine-refused") throw asSentinel(error);
+      failures.push(isNewName ? `${addressText(address)} knows no master of that name` : messageOf(error));
+    }
+  }
+  throw new CairnError(
+    "engine-unreachable",
+    `none of ${sentinels.length} sentinels gave an address for ${JSON.stringify(options.masterName)}: ${failures.join("; ")}`,
+    {
+      exit: "sourceUnreachable",
+      unharmed: "nothing was read or written",
+      next: "check the sentinels' addresses and the master's name in the metadata URL",
+    },
+  );
+}
+
+function asSentinel(error: RedisReplyError): CairnError {
+  if (error.code !== "login-failed") return error;
+  return new CairnError("login-failed", `the sentinel refused the login: ${error.message}`, {
+    exit: "sourceUnreachable",
+    unharmed: "nothing was read or written",
+    next: "give the sentinels' password in SENTINEL_PASSWORD; it is not that of the servers",
+  });
+}
+
+function unknownMaster({ masterName }: SentinelOptions, address: string): CairnError {
+  return new CairnError(
+    "sentinel-unknown-master",
+    `the sentinel at ${address} watches no master of the name ${JSON.stringify(masterName)}`,
+    {
+      exit: "sourceUnreachable",
+      unharmed: "nothing was read or written",
+      next: "take the name from the sentinels' configuration (SENTINEL masters)",
+    },
+  );
+}
+
+function unexpected(address: string): Error {
+  return new Error(`the sentinel at ${address} gave an answer of an unknown form`);
+}
