@@ -90,6 +90,7 @@ async function attemptBackup(options: BackupOptions): Promise<BackupResult> {
       memoryBytes: sorterMemory(memoryBytes),
       temporaryFolder,
       pathIndex: true,
+      frames: true,
     };
     await using line = openPageLine(lineOptions, signal);
     const total = Object.values(description.estimates).reduce((sum, count) => sum + count, 0);
@@ -145,7 +146,7 @@ type Prepared = { event: PageEvent; prepared?: PreparedPage };
 async function store(line: OpenPageLine, writer: SnapshotWriter): Promise<TableManifest["extremes"][]> {
   const extremes: TableManifest["extremes"][] = [];
   const prepare = async (event: PageEvent): Promise<Prepared> =>
-    event.type === "page" ? { event, prepared: await writer.prepare(event.page) } : { event };
+    event.type === "page" ? { event, prepared: await writer.prepare(event.page, event.frame) } : { event };
   for await (const { event, prepared } of mapOrdered(line.events(), pagesAtOnce, prepare)) {
     if (event.type === "table") extremes[event.table] = event.extremes;
     else if (event.type === "large") await writer.addLarge(event.value);

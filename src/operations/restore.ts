@@ -204,7 +204,14 @@ async function prove(
   const inner = new AbortController();
   const signal = AbortSignal.any([options.signal, inner.signal]);
   const { sortedTables } = view;
-  const lineOptions = { kind, sortedTables, memoryBytes: sorterMemory(memoryBytes), temporaryFolder, pathIndex: false };
+  const lineOptions = {
+    kind,
+    sortedTables,
+    memoryBytes: sorterMemory(memoryBytes),
+    temporaryFolder,
+    pathIndex: false,
+    frames: false,
+  };
   await using line = openPageLine(lineOptions, signal);
   const feeding = feed(view, line, (done) =>
     progress.report({ phase: "prove", done, total: expected.records, unit: "records" }),

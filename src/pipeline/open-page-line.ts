@@ -18,11 +18,16 @@ export interface OpenPageLine extends AsyncDisposable {
 /** Batches that may be on their way to the line: one being worked on and a few waiting. */
 const batchesUnderWayMax = 4;
 
-export function openPageLine(options: PageLineOptions, signal: AbortSignal): OpenPageLine {
+export interface OpenPageLineOptions extends PageLineOptions {
+  /** Pages will be stored: the line makes their frames where it would have to wait otherwise. */
+  frames: boolean;
+}
+
+export function openPageLine(options: OpenPageLineOptions, signal: AbortSignal): OpenPageLine {
   const underWay = new SharedArrayBuffer(4);
   const counter = new Int32Array(underWay);
-  const { kind, sortedTables, memoryBytes, temporaryFolder, pathIndex } = options;
-  const data: PageWorkerData = { kind, sortedTables, memoryBytes, temporaryFolder, pathIndex, underWay };
+  const { kind, sortedTables, memoryBytes, temporaryFolder, pathIndex, frames } = options;
+  const data: PageWorkerData = { kind, sortedTables, memoryBytes, temporaryFolder, pathIndex, frames, underWay };
   const worker = new Worker(new URL("./page-line-worker.ts", import.meta.url), {
     workerData: data,
     // Batches and pages are buffers outside the heap; what is on it is small and short-lived.
@@ -103,6 +108,6 @@ export function openPageLine(options: PageLineOptions, signal: AbortSignal): Ope
 }
 
 function contentBytes(event: PageEvent): number {
-  if (event.type === "page") return event.page.raw.length;
+  if (event.type === "page") return event.page.raw.length + (event.frame?.length ?? 0);
   return event.type === "large" ? event.value.length : 0;
 }

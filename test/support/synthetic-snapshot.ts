@@ -43,6 +43,7 @@ export async function makeSyntheticSnapshot(options: SyntheticOptions): Promise<
     memoryBytes: 128 << 20,
     temporaryFolder: tmpdir(),
     pathIndex: true,
+    frames: true,
   };
   using line = new PageLine(lineOptions, {
     page: (page) => pages.push({ page }),
