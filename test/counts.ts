@@ -13,6 +13,8 @@ interface Counts {
   killPoints: number | "all";
   /** Places at which an object is truncated or a bit of it flipped, for each object. */
   damagePoints: number;
+  /** Whether every defect is tried on every engine whose judge must find it. */
+  allMutations: boolean;
   /** Seconds of each fuzzed parser. */
   fuzzSeconds: number;
 }
@@ -23,6 +25,7 @@ const full: Counts = {
   incrementalRuns: 50,
   killPoints: "all",
   damagePoints: 500,
+  allMutations: true,
   fuzzSeconds: 60,
 };
 
@@ -32,6 +35,7 @@ const few: Counts = {
   incrementalRuns: 8,
   killPoints: 40,
   damagePoints: 50,
+  allMutations: false,
   fuzzSeconds: 3,
 };
 

@@ -26,7 +26,7 @@ export async function readMysqlVolume(place: MysqlPlace, schema: SqlSchema, repo
   let at = 0;
   const start =
     "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ;\nSTART TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY;\n";
-  for await (const line of client(place, `${start}${script}COMMIT;\n`)) {
+  for await (const line of mysqlClient(place, `${start}${script}COMMIT;\n`)) {
     if (line === mark) at += 1;
     else rows.add(queries[at], fieldsOf(line));
   }
@@ -40,7 +40,7 @@ function fieldsOf(line: string): (string | null)[] {
 }
 
 /** Runs statements and gives the rows that the client prints: fields between tabs, row by row as they come. */
-function client({ host, port, socket, user, password, database }: MysqlPlace, script: string) {
+export function mysqlClient({ host, port, socket, user, password, database }: MysqlPlace, script: string) {
   const where = socket === undefined ? [`--host=${host}`, `--port=${port}`, "--protocol=tcp"] : [`--socket=${socket}`];
   const args = ["--no-defaults", ...where, `--user=${user}`, "--batch", "--raw", "--skip-column-names", "--quick"];
   return clientLines("mariadb", [...args, "--default-character-set=utf8mb4", database], script, {
@@ -50,7 +50,7 @@ function client({ host, port, socket, user, password, database }: MysqlPlace, sc
 
 async function all(place: MysqlPlace, sql: string): Promise<(string | null)[][]> {
   const rows: (string | null)[][] = [];
-  for await (const line of client(place, `${sql};\n`)) rows.push(fieldsOf(line));
+  for await (const line of mysqlClient(place, `${sql};\n`)) rows.push(fieldsOf(line));
   return rows;
 }
 

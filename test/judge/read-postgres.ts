@@ -38,7 +38,7 @@ function fieldsOf(line: string): (string | null)[] {
 }
 
 /** Runs statements and gives what `psql` prints; rows of queries as fields between tabs. */
-function psql({ host, port, socket, user, password, database, schema, options }: PostgresPlace, script: string) {
+export function psql({ host, port, socket, user, password, database, schema, options }: PostgresPlace, script: string) {
   const words = Object.entries({ host: socket ?? host, port, user, dbname: database, ...Object.fromEntries(options) });
   const quoted = words.map(([name, value]) => `${name}='${String(value).replace(/[\\']/g, "\\$&")}'`);
   const path = schema === undefined ? "" : `SET search_path TO ${dialect.quoteName(schema)};\n`;

@@ -281,10 +281,15 @@ class RedisRecords {
     const tierAt = hasAcls ? 79 : 71;
     const word = attr.readUInt16BE(1);
     const acls = [71, 75].map((at) => (hasAcls ? attr.readUInt32BE(at) : 0));
-    const time = (at: number): RawTime => ({
-      seconds: Number(attr.readBigInt64BE(at)),
-      nanoseconds: attr.readUInt32BE(at + 8),
-    });
+    // Beyond the year 2262 a time wraps around, and Go divides towards zero: what is left of the seconds is negative, and then taken
+    // for an unsigned number, also by JuiceFS' own conversion to SQL.
+    const time = (at: number): RawTime => {
+      const [seconds, nanoseconds] = [Number(attr.readBigInt64BE(at)), attr.readUInt32BE(at + 8)];
+      const isWrapped = seconds <= 0 && nanoseconds >= 2 ** 31;
+      return isWrapped
+        ? { seconds: seconds + Math.floor(nanoseconds / 1e9), nanoseconds: nanoseconds % 1e9 }
+        : { seconds, nanoseconds };
+    };
     const tier = bytes.length > tierAt + 1 ? attr[tierAt] : 0;
     if (hasAcls && acls[0] === 0 && acls[1] === 0) this.#report("attr-form", record, "has room for ACLs and none");
     if (bytes.length === tierAt + 2 && tier === 0) this.#report("attr-form", record, "has room for a tier and none");

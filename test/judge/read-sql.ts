@@ -142,13 +142,14 @@ function readNodes(rows: SqlRows, report: Report): RawNode[] {
  * 1970 both parts are 0 or less, after it both are 0 or more.
  */
 function readTime(micros: SqlValue, rest: SqlValue, inode: bigint, report: Report): RawTime {
-  const whole = Number(micros);
+  const whole = toBigInt(micros);
   const below = Number(rest);
-  if (!(Math.abs(below) < 1000) || whole * below < 0) {
+  if (!(Math.abs(below) < 1000) || Number(whole) * below < 0) {
     report("node-time", `node ${inode}`, `has ${below} nanoseconds beside ${whole} microseconds`);
   }
-  const seconds = Math.floor(whole / 1e6);
-  const nanoseconds = (whole - seconds * 1e6) * 1000 + below;
+  // Microseconds may be above 2^53, and BigInt divides towards zero as well.
+  const seconds = Number(whole / 1_000_000n);
+  const nanoseconds = Number(whole % 1_000_000n) * 1000 + below;
   return nanoseconds < 0 ? { seconds: seconds - 1, nanoseconds: nanoseconds + 1e9 } : { seconds, nanoseconds };
 }
 
