@@ -5,9 +5,9 @@ import { redisChoices } from "../redis-choices.ts";
 import type { RedisSourceOptions } from "../redis-choices.ts";
 import { openSource } from "../registry.ts";
 
-/** Records that a backup reads a second, and stored bytes of each of the database: from docs/benchmarks.md, rounded to the careful side. */
-const recordsPerSecond = 700_000;
-const storedShare = 0.13;
+/** Records that a backup reads a second, and bytes that it stores of each: from docs/benchmarks.md, rounded to the careful side. */
+const recordsPerSecond = 600_000;
+const storedBytesPerRecord = 15;
 
 /** `doctor META-URL`: reads only. */
 export async function doctor(
@@ -24,7 +24,7 @@ export async function doctor(
   const found = await source.describe(signal);
   const records = Object.values(found.estimates).reduce((sum, count) => sum + count, 0);
   const seconds = 0.3 + records / recordsPerSecond;
-  const storedBytes = Math.round(found.estimatedBytes * storedShare);
+  const storedBytes = records * storedBytesPerRecord;
   const { consistency } = found;
   const lines = alignColumns([
     ["system", found.system],
