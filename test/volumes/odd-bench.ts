@@ -9,6 +9,8 @@ export interface OddBench {
   /** The mounted volume's root. */
   readonly mountpoint: string;
   readonly size: OddSize;
+  /** Leave out what some engine cannot hold (docs/engines/limits.md). */
+  readonly portable: boolean;
   readonly random: SeededRandom;
   readonly syscalls: Syscalls;
 }

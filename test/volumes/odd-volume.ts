@@ -16,6 +16,13 @@ import { seededRandom, type SeededRandom } from "./seeded-random.ts";
 import { inodeFlags, openSyscalls, type Syscalls } from "./syscalls.ts";
 
 export interface OddVolumeOptions {
+  /**
+   * An empty place on another engine, instead of a SQLite database in the folder. The volume then lacks what a client leaves that is killed in
+   * the middle of its work, as only SQLite shows when that is; and `databasePath` leads nowhere.
+   */
+  metaUrl?: string;
+  /** Leave out what some engine cannot hold (docs/engines/limits.md). */
+  portable?: boolean;
   /** An empty or missing folder: database, bucket, cache, log and mountpoint go below it. */
   dir: string;
   size?: OddSize;
@@ -44,12 +51,12 @@ export interface OddVolume {
 }
 
 export async function makeOddVolume(options: OddVolumeOptions): Promise<OddVolume> {
-  const { dir, size = "small", seed = 1, journal = "wal", end = "crashed" } = options;
+  const { dir, size = "small", portable = false, seed = 1, journal = "wal", end = "crashed" } = options;
   mkdirSync(dir, { recursive: true });
   const databasePath = join(dir, "meta.db");
   const bucketDir = join(dir, "bucket");
   const mountpoint = join(dir, "mnt");
-  const metaUrl = unflushedMetaUrlOf(databasePath, journal, options.tablePrefix);
+  const metaUrl = options.metaUrl ?? unflushedMetaUrlOf(databasePath, journal, options.tablePrefix);
 
   await runJuicefs([
     "format",
@@ -60,13 +67,15 @@ export async function makeOddVolume(options: OddVolumeOptions): Promise<OddVolum
     metaUrl,
     "odd",
   ]);
-  await leaveUnfinishedWork(metaUrl, databasePath, {
-    dir,
-    mountpoint,
-    size,
-    random: seededRandom(seed ^ 0x5eed),
-    tablePrefix: options.tablePrefix === undefined ? "jfs_" : `jfs_${options.tablePrefix}_`,
-  });
+  if (options.metaUrl === undefined) {
+    await leaveUnfinishedWork(metaUrl, databasePath, {
+      dir,
+      mountpoint,
+      size,
+      random: seededRandom(seed ^ 0x5eed),
+      tablePrefix: options.tablePrefix === undefined ? "jfs_" : `jfs_${options.tablePrefix}_`,
+    });
+  }
   await runJuicefs(["config", metaUrl, "--yes", "--trash-days=7", "--changelog", "--user-group-quota"]);
   await runJuicefs(["config", metaUrl, "--yes", "--tier=1", "--storage-class=STANDARD_IA"]);
 
@@ -75,7 +84,7 @@ export async function makeOddVolume(options: OddVolumeOptions): Promise<OddVolum
   const syscalls = openSyscalls();
   const held: number[] = [];
   try {
-    await fill(metaUrl, { mountpoint, size, random: seededRandom(seed), syscalls }, held);
+    await fill(metaUrl, { mountpoint, size, portable, random: seededRandom(seed), syscalls }, held);
     // Usage, directory statistics and quotas are flushed some seconds late.
     await sleep(4000);
   } catch (error) {
@@ -84,7 +93,7 @@ export async function makeOddVolume(options: OddVolumeOptions): Promise<OddVolum
     throw error;
   }
   const volume = {
-    metaUrl: metaUrlOf(databasePath, journal, options.tablePrefix),
+    metaUrl: options.metaUrl ?? metaUrlOf(databasePath, journal, options.tablePrefix),
     databasePath,
     bucketDir,
     mountpoint,
