@@ -1,0 +1,110 @@
+import type { Batch } from "../../../model/batch.ts";
+import { juicefs } from "../../../model/juicefs.ts";
+import type { Source, SourceOptions, SourceView } from "../../../model/ports.ts";
+import type { SettingField } from "../setting.ts";
+import type { CallableThread } from "../thread-calls.ts";
+import { startThread } from "../thread-calls.ts";
+import type { SourceCalls, SourceNote } from "./source-thread.ts";
+import type { PostgresUrl } from "./url.ts";
+import { parsePostgresUrl } from "./url.ts";
+
+export interface PostgresSourceOptions {
+  /** Hand the volume's secrets on in the summary; never part of the tables. */
+  keepSecrets?: boolean;
+}
+
+/** Bytes that a batch in flight may take: 16,384 nodes are 1.6 MB, and a batch ends with 4 MiB of names or slices. */
+const batchBytesMax = 6 << 20;
+
+/**
+ * A JuiceFS volume whose metadata is in PostgreSQL: `postgres://user:password@host/database?sslmode=…&search_path=…&table_prefix=…`.
+ * Throws `meta-url-invalid`.
+ */
+export function openPostgresSource(url: string, options: PostgresSourceOptions = {}): Source {
+  const parsed = parsePostgresUrl(url);
+  return {
+    async describe(signal) {
+      await using thread = startSourceThread(signal);
+      return await thread.call("describe", parsed);
+    },
+    open: (sourceOptions) =>
+      openThreadView(parsed, sourceOptions, { keepSecrets: options.keepSecrets === true, isOwn: false }),
+  };
+}
+
+/** Reads back what a restore has written, whose setting is held back. The rows lie in the order in which they were written: by key. */
+export function openOwnSourceView(
+  url: PostgresUrl,
+  options: SourceOptions,
+  heldSetting: readonly SettingField[],
+): Promise<SourceView> {
+  return openThreadView(url, options, { keepSecrets: false, isOwn: true, heldSetting });
+}
+
+function startSourceThread(
+  signal: AbortSignal,
+  onNote: (note: unknown) => void = () => {},
+): CallableThread<SourceCalls> {
+  return startThread<SourceCalls>(new URL("source-thread.ts", import.meta.url), signal, onNote);
+}
+
+interface ViewRequest {
+  readonly keepSecrets: boolean;
+  readonly isOwn: boolean;
+  readonly heldSetting?: readonly SettingField[];
+}
+
+async function openThreadView(url: PostgresUrl, options: SourceOptions, request: ViewRequest): Promise<SourceView> {
+  const { signal, memoryBytes, temporaryFolder, pace, progress } = options;
+  const thread = startSourceThread(signal, (note) => {
+    const said = note as SourceNote;
+    if ("event" in said) progress.report(said.event);
+    else progress.warn(said.warning.code, said.warning.message);
+  });
+  try {
+    const volume = await thread.call("open", {
+      url,
+      memoryBytes,
+      temporaryFolder,
+      ...request,
+      ...(pace === undefined ? {} : { pace }),
+    });
+    const inFlight = Math.max(2, Math.min(8, Math.floor(memoryBytes / 2 / batchBytesMax)));
+    return {
+      kind: juicefs,
+      volumeId: volume.volumeId,
+      volumeName: volume.volumeName,
+      sortedTables: request.isOwn ? juicefs.tables.map((table) => table.name) : smallTables,
+      batches: () => takeBatches(thread, inFlight),
+      summary: () => thread.call("summary", undefined),
+      async [Symbol.asyncDispose]() {
+        if (!signal.aborted) await thread.call("close", undefined).catch(() => {});
+        await thread[Symbol.asyncDispose]();
+      },
+    };
+  } catch (error) {
+    await thread[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** Made in one piece and sorted; rows of tables come as they lie in the heap. */
+const smallTables = ["setting", "counter"];
+
+/** Keeps a few calls under way, so that the thread reads on while a batch is being worked on; no more than the memory bears. */
+async function* takeBatches(thread: CallableThread<SourceCalls>, inFlight: number): AsyncGenerator<Batch> {
+  const calls: Promise<Batch | undefined>[] = [];
+  const ask = (): void => {
+    const call = thread.call("next", undefined);
+    // A later call fails with the same error as an earlier one, and then nobody waits for it.
+    call.catch(() => {});
+    calls.push(call);
+  };
+  for (let count = 0; count < inFlight; count++) ask();
+  for (;;) {
+    const batch = await calls.shift();
+    if (batch === undefined) return;
+    ask();
+    yield batch;
+  }
+}
