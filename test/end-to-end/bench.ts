@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { kinds, openSource, openStore, openTarget } from "../../src/cli/registry.ts";
+import type { SourceChoices, TargetChoices } from "../../src/cli/registry.ts";
 import type { JuicefsLine } from "../../src/engines/juicefs/lines.ts";
 import type { Batch } from "../../src/model/batch.ts";
 import type { Source, Target } from "../../src/model/ports.ts";
@@ -25,6 +26,8 @@ import { systemClock } from "../../src/std/clock.ts";
 import { errorsOf, formatFinding } from "../judge/finding.ts";
 import { compareSchema, judgeSqliteVolume } from "../judge/judge-sqlite.ts";
 import type { SqliteJudgeOptions } from "../judge/judge-sqlite.ts";
+import { judgeVolume } from "../judge/judge-volume.ts";
+import type { JudgeOptions } from "../judge/judge-volume.ts";
 import { quietProgress } from "../support/quiet-progress.ts";
 import { runJuicefs } from "../volumes/juicefs-cli.ts";
 import type { MountedVolume } from "../volumes/juicefs-cli.ts";
@@ -34,6 +37,8 @@ export interface BackUpOptions {
   memoryBytes?: number;
   /** Milliseconds between two batches, as if the repository were slow: the source is held open for longer. */
   paceMs?: number;
+  choices?: Partial<SourceChoices>;
+  signal?: AbortSignal;
 }
 
 export interface RestoreOptions {
@@ -41,6 +46,9 @@ export interface RestoreOptions {
   changes?: Partial<WantedChanges>;
   secrets?: Record<string, string>;
   replace?: string;
+  discardUnfinished?: boolean;
+  choices?: Partial<TargetChoices>;
+  signal?: AbortSignal;
   /** Stands between the restore and its target, to do harm. */
   wrap?: (target: Target) => Target;
 }
@@ -56,7 +64,7 @@ export interface Bench extends AsyncDisposable {
   readonly repositoryFolder: string;
   /** A path in the folder. */
   at(name: string): string;
-  backUp(metaUrl: string, options?: BackUpOptions): Promise<TakenSnapshot>;
+  backUp(from: string | Source, options?: BackUpOptions): Promise<TakenSnapshot>;
   /** Reads every page of the snapshot back. */
   verify(snapshot: Snapshot): Promise<void>;
   restore(snapshot: Snapshot, metaUrl: string, options?: RestoreOptions): Promise<RestoreResult>;
@@ -86,10 +94,15 @@ export async function openBench(name: string): Promise<Bench> {
     repositoryFolder,
     at: (file) => join(folder, file),
 
-    async backUp(metaUrl, { keepSecrets = false, memoryBytes = memoryDefault, paceMs = 0 } = {}) {
-      const source = await openSource(metaUrl, { keepSecrets, allowBlock: false });
+    async backUp(from, options = {}) {
+      const { keepSecrets = false, memoryBytes = memoryDefault, paceMs = 0 } = options;
+      const source =
+        typeof from === "string"
+          ? await openSource(from, { keepSecrets, allowBlock: false, ...options.choices })
+          : from;
       const result = await backup({
         ...shared,
+        signal: options.signal ?? signal,
         memoryBytes,
         repository,
         source: paceMs === 0 ? source : paced(source, paceMs),
@@ -108,10 +121,13 @@ export async function openBench(name: string): Promise<Bench> {
       assert.equal(verified.root, snapshot.manifest.root);
     },
 
-    async restore(snapshot, metaUrl, { line, changes, secrets = {}, replace, wrap } = {}) {
-      const target = await openTarget(metaUrl, { line });
+    async restore(snapshot, metaUrl, options = {}) {
+      const { line, changes, secrets = {}, replace, wrap, discardUnfinished = false } = options;
+      const target = await openTarget(metaUrl, { line, ...options.choices });
       return restore({
         ...shared,
+        signal: options.signal ?? signal,
+        discardUnfinished,
         snapshot,
         target: wrap === undefined ? target : wrap(target),
         changes: await planChanges(snapshot, { repair: [], set: {}, ...changes }, shared),
@@ -167,6 +183,11 @@ export function assertJudged(path: string, options: SqliteJudgeOptions = {}): vo
   if (options.referenceDatabase !== undefined) {
     assert.deepEqual(compareSchema(path, options.referenceDatabase, options).map(formatFinding), []);
   }
+}
+
+/** Fails when the independent judge finds an error in a volume on any engine. */
+export async function assertVolumeJudged(url: string, options: JudgeOptions = {}): Promise<void> {
+  assert.deepEqual(errorsOf(await judgeVolume(url, options)).map(formatFinding), []);
 }
 
 /** The real fsck, which only looks: it fails the test when it finds anything. */

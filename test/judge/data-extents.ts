@@ -1,3 +1,4 @@
+import type { RawVolume } from "./raw-volume.ts";
 import { CHUNK_BYTES } from "./raw-volume.ts";
 import { readSlices } from "./slices.ts";
 import { openSqliteFile, quoteName } from "./sqlite-file.ts";
@@ -46,6 +47,22 @@ export function readDataExtents(databases: readonly VolumeDatabase[]): DataExten
   for (const list of extents.values()) {
     list.sort((a, b) => a[0] - b[0]);
   }
+  return (inode) => extents.get(inode) ?? null;
+}
+
+/** The same of volumes whose raw records were read, on any engine. */
+export function dataExtentsOf(volumes: readonly RawVolume[]): DataExtents {
+  const extents = new Map<bigint, Extent[]>();
+  for (const { nodes, chunks } of volumes) {
+    for (const { inode, type, length } of nodes) if (type === 1 && length > BigInt(CHUNK_BYTES)) add(extents, inode);
+    for (const { inode, index, slices } of chunks) {
+      const start = Number(index) * CHUNK_BYTES;
+      for (const { id, position, length } of extents.has(inode) ? readSlices(slices) : []) {
+        if (id !== 0n) add(extents, inode).push([start + position, start + position + length]);
+      }
+    }
+  }
+  for (const list of extents.values()) list.sort((a, b) => a[0] - b[0]);
   return (inode) => extents.get(inode) ?? null;
 }
 

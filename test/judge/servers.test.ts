@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { after, before, describe, it } from "node:test";
+import { inspect } from "node:util";
 import { counts } from "../counts.ts";
 import { quickstartVolume } from "../engines/sqlite-fixtures.ts";
 import { openEngines } from "../support/engines.ts";
@@ -121,17 +122,14 @@ function some<Each>(all: readonly Each[], part: 0 | 1): readonly Each[] {
   return counts.allMutations ? all : all.filter((_, at) => at % 2 === part);
 }
 
+/** The nodes as texts to compare, whatever the order of their fields. */
 function nodeLines({ nodes }: RawVolume): string[] {
-  const print = (value: unknown): unknown => (typeof value === "bigint" ? String(value) : value);
   const keys = Object.keys(nodes[0]).toSorted();
-  return nodes
-    .map((node) =>
-      JSON.stringify(
-        keys.map((key) => Object.entries(node).find(([name]) => name === key)?.[1]),
-        (_, value) => print(value),
-      ),
-    )
-    .toSorted();
+  const lines = nodes.map((node) => {
+    const fields = new Map<string, unknown>(Object.entries(node));
+    return keys.map((key) => `${key} ${inspect(fields.get(key), { sorted: true })}`).join(", ");
+  });
+  return lines.toSorted();
 }
 
 /** The quick start's volume as a binary dump, without what the dump or an SQL server cannot hold. */

@@ -13,6 +13,8 @@ export interface Engine extends AsyncDisposable {
   readonly name: EngineName;
   /** The metadata URL of a place that no volume was in yet. */
   newPlace(): Promise<string>;
+  /** What a place holds that its engine lists: names of tables or keys; nothing when it is empty. */
+  contents(url: string): Promise<string[]>;
   /** What of this process, or of those it started, is connected to the places: descriptions to compare and to print. */
   connections(): Promise<string[]>;
 }
@@ -51,6 +53,7 @@ const openers: Readonly<Record<EngineName, () => Promise<Engine>>> = {
     return {
       name: "sqlite",
       newPlace: async () => `sqlite3://${join(folder, `volume-${++given}.db`)}`,
+      contents: async (url) => readdirSync(folder).filter((name) => join(folder, name).startsWith(pathIn(url))),
       connections: async () => openFilesBelow(folder),
       [Symbol.asyncDispose]: async () => rmSync(folder, { recursive: true, force: true }),
     };
@@ -66,6 +69,11 @@ const openers: Readonly<Record<EngineName, () => Promise<Engine>>> = {
         if (given === redisDatabases) throw new Error("this Redis has no empty database left");
         return server.url(given);
       },
+      async contents(url) {
+        await using connection = await server.connect(Number(new URL(url).pathname.slice(1)));
+        const keys = await connection.command("KEYS", "*");
+        return Array.isArray(keys) ? keys.map(String) : [];
+      },
       async connections() {
         const clients = (await server.command("CLIENT", "LIST")).trim().split("\n");
         // The asking connection comes through the socket, everything else through the port.
@@ -80,11 +88,18 @@ const openers: Readonly<Record<EngineName, () => Promise<Engine>>> = {
     return {
       name: "postgres",
       newPlace: async () => (await server.newDatabase()).url,
+      contents: async (url) =>
+        linesOf(
+          await server.query(
+            "select n.nspname || '.' || relname from pg_class c join pg_namespace n on n.oid = relnamespace where nspname !~ '^(pg_|information_schema)'",
+            new URL(url).pathname.slice(1),
+          ),
+        ),
       async connections() {
         const rows = await server.query(
           `select datname, usename, state, query from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()`,
         );
-        return rows.split("\n").filter((line) => line !== "");
+        return linesOf(rows);
       },
       [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
     };
@@ -95,16 +110,25 @@ const openers: Readonly<Record<EngineName, () => Promise<Engine>>> = {
     return {
       name: "mysql",
       newPlace: async () => (await server.newDatabase()).url,
+      contents: async (url) => linesOf(await server.query("show tables", /\/([^/?]*)(?:\?|$)/.exec(url)?.[1] ?? "")),
       async connections() {
         const rows = await server.query(
           "select user, db, command, info from information_schema.processlist where id <> connection_id() and user <> 'system user'",
         );
-        return rows.split("\n").filter((line) => line !== "");
+        return linesOf(rows);
       },
       [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
     };
   },
 };
+
+function linesOf(text: string): string[] {
+  return text.split("\n").filter((line) => line !== "");
+}
+
+function pathIn(url: string): string {
+  return url.slice("sqlite3://".length).split("?")[0];
+}
 
 /** Files below a folder that this process has open. */
 function openFilesBelow(folder: string): string[] {

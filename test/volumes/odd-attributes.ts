@@ -64,9 +64,9 @@ export async function makeOddXattrs(bench: OddBench): Promise<void> {
   await syscalls.setXattr(file, "user.empty", Buffer.alloc(0));
   await syscalls.setXattr(file, "user.zeros", Buffer.alloc(17));
   await syscalls.setXattr(file, "user.every-byte", Buffer.from(Array.from({ length: 256 }, (_, byte) => byte)));
-  await syscalls.setXattr(file, "user.large", random.bytes(bench.size === "full" && !bench.portable ? 65_536 : 20_000));
+  await syscalls.setXattr(file, "user.large", random.bytes(bench.size === "full" && bench.portable !== true ? 65_536 : 20_000));
   await syscalls.setXattr(file, "user.näme 😀", Buffer.from("wert"));
-  if (!bench.portable) {
+  if (bench.portable !== true) {
     await syscalls.setXattr(file, "user.TEXT", Buffer.from("differs in case only"));
     const name = Buffer.from([...Buffer.from("user."), 0xff, 0xfe]);
     await syscalls.setXattr(file, name, Buffer.from("a name that is not UTF-8"));
@@ -126,14 +126,14 @@ export async function makeSpecialFiles(bench: OddBench): Promise<void> {
   await syscalls.mknod(pathOf(top, "socket"), fileTypes.socket | 0o777);
   await syscalls.mknod(pathOf(top, "null"), fileTypes.characterDevice | 0o666, 1, 3);
   // Numbers that JuiceFS stores as 2^31 and more, and just less.
-  const large = bench.portable ? 2000 : 300_000;
+  const large = bench.portable === true ? 2000 : 300_000;
   await syscalls.mknod(pathOf(top, "large-character"), fileTypes.characterDevice | 0o600, 4000, large);
   await syscalls.mknod(pathOf(top, "disk"), fileTypes.blockDevice | 0o660, 8, 1);
   await syscalls.mknod(
     pathOf(top, "large-block"),
     fileTypes.blockDevice | 0o660,
     259,
-    bench.portable ? 511_999 : 1_048_575,
+    bench.portable === true ? 511_999 : 1_048_575,
   );
   await syscalls.setXattr(pathOf(top, "null"), "trusted.on-a-device", Buffer.from([0, 1, 2]));
 }

@@ -10,7 +10,7 @@ export interface OddBench {
   readonly mountpoint: string;
   readonly size: OddSize;
   /** Leave out what some engine cannot hold (docs/engines/limits.md). */
-  readonly portable: boolean;
+  readonly portable?: boolean;
   readonly random: SeededRandom;
   readonly syscalls: Syscalls;
 }
