@@ -26,8 +26,8 @@ import { ZiplistEntries } from "./ziplist.ts";
 import { ZipmapEntries } from "./zipmap.ts";
 
 export interface RdbParserOptions {
-  /** The database whose keys the sink gets; others are passed over. */
-  readonly database: number;
+  /** The database whose keys the sink gets, others are passed over; undefined: all. */
+  readonly database: number | undefined;
   /** The longest string that is read whole, in bytes; in keys that nobody wants a longer one is passed over. 64 MiB unless said. */
   readonly stringBytesMax?: number;
 }
@@ -54,6 +54,8 @@ const auxBytesMax = 1024;
 const newestRedis = 15;
 const newestValkey = 81;
 
+const unknownType: RdbType = { type: undefined, name: "unknown", head: false, one: true, item: rdbItem.string };
+
 /** Thrown, and caught again, where the bytes at hand end inside the piece that is being read. */
 const underflow = new Error("more bytes are needed");
 
@@ -66,7 +68,7 @@ const state = { magic: 0, opcode: 1, value: 2, items: 3, skip: 4, steps: 5, done
  */
 export class RdbParser {
   readonly #sink: RedisSink;
-  readonly #wantedDatabase: number;
+  readonly #wantedDatabase: number | undefined;
   readonly #stringBytesMax: number;
 
   #window = new Uint8Array(windowBytes);
@@ -132,6 +134,16 @@ export class RdbParser {
   /** Bytes read so far. */
   get offset(): number {
     return this.#base + this.#at;
+  }
+
+  /** The database of the key that is being read. */
+  get database(): number {
+    return this.#database;
+  }
+
+  /** The aux fields that came so far. */
+  get aux(): ReadonlyMap<string, string> {
+    return this.#aux;
   }
 
   /** Whether the RDB is complete; bytes behind it are an error. */
@@ -360,14 +372,11 @@ export class RdbParser {
     this.#keyStart = this.#start;
     this.#keyEnd = this.#end;
     this.#keyName = undefined;
-    if (type === undefined) {
-      this.#type = rdbTypes.get(0);
-      throw this.#unsupported(`the type ${code} is unknown${nameOfUnread(code)}`);
-    }
-    this.#type = type;
+    this.#type = type ?? unknownType;
+    if (type === undefined) throw this.#unsupported(`the type ${code} is unknown${nameOfUnread(code)}`);
     this.#keyCount++;
     const wants =
-      this.#database === this.#wantedDatabase &&
+      (this.#wantedDatabase === undefined || this.#database === this.#wantedDatabase) &&
       type.type !== undefined &&
       this.#sink.begin(type.type, this.#bytes, this.#start, this.#end, this.#expires);
     this.#expires = false;

@@ -1,0 +1,40 @@
+import type { SourceOptions, SourceView } from "../../../model/ports.ts";
+import type { SettingField } from "../setting.ts";
+import { openRedisView } from "./source.ts";
+
+/** Where a restore wrote to. */
+export type PrivatePlace =
+  | {
+      /** The metadata URL of the database. */
+      readonly url: string;
+      readonly sentinelPassword?: string | undefined;
+    }
+  | {
+      readonly rdbFile: string;
+      readonly database: number;
+      /** What each key begins with, in a file for a cluster. */
+      readonly prefix?: string | undefined;
+    };
+
+/**
+ * Reads back what this process has written and nobody else writes to, with the setting that is held back: a database by a full
+ * synchronisation, or with SCAN where that is not allowed; an RDB file as it stands.
+ */
+export function openPrivateRedisView(
+  place: PrivatePlace,
+  options: SourceOptions,
+  heldSetting: readonly SettingField[],
+): Promise<SourceView> {
+  if ("url" in place) {
+    const { url, sentinelPassword } = place;
+    return openRedisView({ url, sentinelPassword, scan: false }, options, {
+      keepSecrets: false,
+      held: { setting: heldSetting },
+    });
+  }
+  const { rdbFile, database, prefix } = place;
+  return openRedisView({ url: `redis://localhost/${database}`, rdbFile, scan: false }, options, {
+    keepSecrets: false,
+    held: { setting: heldSetting, prefix },
+  });
+}
