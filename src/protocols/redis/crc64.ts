@@ -3,8 +3,14 @@
  * fast 64-bit integers, so each table and the state are kept in two halves of 32 bits.
  */
 export class Crc64 {
-  #low = 0;
-  #high = 0;
+  #low: number;
+  #high: number;
+
+  /** The halves of a checksum to go on from. */
+  constructor(low = 0, high = 0) {
+    this.#low = low;
+    this.#high = high;
+  }
 
   /** Takes `bytes[start … end)` in. */
   update(bytes: Uint8Array, start: number, end: number): void {

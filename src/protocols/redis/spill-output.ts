@@ -121,10 +121,15 @@ export class SpillOutput implements Disposable {
   }
 }
 
+/** Opens a file that must not be there yet, for reading and writing, for its owner alone. */
+export function openNewFile(path: string): number {
+  return openSync(path, "wx+", 0o600);
+}
+
 /** A temporary file whose name goes at once, so that nothing stays behind whatever happens. */
 export function openNameless(folder: string): number {
   const path = join(folder, `spill-${randomUUID()}.tmp`);
-  const file = openSync(path, "wx+", 0o600);
+  const file = openNewFile(path);
   unlinkSync(path);
   return file;
 }
@@ -136,7 +141,7 @@ export function writeAll(file: number, bytes: Uint8Array, position: number): voi
   }
 }
 
-function readAll(file: number, into: Uint8Array, length: number, position: number): void {
+export function readAll(file: number, into: Uint8Array, length: number, position: number): void {
   let got = 0;
   while (got < length) {
     const read = readSync(file, into, got, length - got, position + got);

@@ -8,6 +8,7 @@ import { decimalBytes, putDecimal, putSignedDecimal, putSmall, putText } from ".
 import { factCounter, factCounters } from "../counters.ts";
 import { restoredSession } from "../restored-session.ts";
 import { HardLinkParents } from "./hard-link-parents.ts";
+import { counterName } from "./layout-keys.ts";
 import { attributeEncoder, put32, put64 } from "./node-attribute.ts";
 
 export interface LayoutOptions {
@@ -413,9 +414,6 @@ function wide(batch: Batch, index: number): Uint32Array {
     (2 * batch.count <= zeros.length ? zeros : new Uint32Array(2 * batch.count))
   );
 }
-
-/** Names that a counter of an unknown kind may have: no key of JuiceFS' layout begins so, but `setting` and the like. */
-const counterName = /^(next|last|total|used|max)[A-Za-z0-9_]*$/;
 
 function takeCounters(batch: Batch, into: Map<string, bigint>): void {
   const names = bytesOf(batch, 0);

@@ -1,0 +1,218 @@
+import { randomUUID } from "node:crypto";
+import { CairnError, messageOf } from "../../../model/errors.ts";
+import type { Target, TargetOptions, TargetPlan, TargetWriter } from "../../../model/ports.ts";
+import type { RedisConnection } from "../../../protocols/redis/client.ts";
+import { systemClock } from "../../../std/clock.ts";
+import type { JuicefsLine } from "../lines.ts";
+import { newestLine } from "../lines.ts";
+import { requireSameSetting } from "../same-setting.ts";
+import { splitSecrets } from "../secrets.ts";
+import { parseSetting } from "../setting.ts";
+import { startThread } from "../thread-calls.ts";
+import { openBatchLine } from "./batch-line.ts";
+import type { RedisSite } from "./connect.ts";
+import { openRedisSite } from "./connect.ts";
+import type { Dedication } from "./dedicated.ts";
+import { freeFromUnfinished, requireDedicated, unfollow } from "./dedicated.ts";
+import { settingJson } from "./held-setting.ts";
+import { openPrivateRedisView } from "./private-view.ts";
+import { claimDatabase, keepClaim, readMarker, requireClaim, wipe } from "./restore-claim.ts";
+import { restoreLockKey, restoreMarkerKey } from "./restore-marker.ts";
+import type { RestoreMarker } from "./restore-marker.ts";
+import { requireSuitable, tellDurability } from "./target-checks.ts";
+import { targetError } from "./target-error.ts";
+import { estimatedKeys, requirePlanFits } from "./target-plan.ts";
+import type { FillRequest, ListeningNote, TargetCalls } from "./target-thread.ts";
+import type { RedisUrl } from "./url.ts";
+import { parseRedisUrl } from "./url.ts";
+
+export interface RedisTargetOptions {
+  /** The release line of the clients that will mount the volume; the newest unless said. */
+  line?: JuicefsLine;
+  /** The instance is for this volume alone: fill it through replication. */
+  dedicated?: boolean;
+  /** Our address as the server can reach it, for `dedicated`; found out unless said. */
+  announce?: string;
+  sentinelPassword?: string;
+}
+
+/** An empty database of a Redis server for a restored volume: a JuiceFS metadata URL. Throws `meta-url-invalid`. */
+export function openRedisTarget(url: string, options: RedisTargetOptions = {}): Target {
+  const parsed = parseRedisUrl(url);
+  return {
+    engine: "Redis",
+    location: parsed.location,
+    async begin(plan, targetOptions) {
+      requirePlanFits(options.line ?? newestLine, plan);
+      try {
+        return await beginRestore({ given: url, url: parsed, choices: options, plan, options: targetOptions });
+      } catch (error) {
+        throw targetError(error, parsed.location, "no volume was written");
+      }
+    },
+  };
+}
+
+interface Restore {
+  readonly given: string;
+  readonly url: RedisUrl;
+  readonly choices: RedisTargetOptions;
+  readonly plan: TargetPlan;
+  readonly options: TargetOptions;
+}
+
+async function beginRestore(restore: Restore): Promise<TargetWriter> {
+  const { url, choices, plan, options } = restore;
+  const { signal, progress } = options;
+  if (choices.dedicated === true) await freeFromUnfinished(url, options);
+  const site = await openSite(restore, signal);
+  const connection = await site.connect();
+  const marker: RestoreMarker = {
+    token: randomUUID(),
+    volumeId: plan.volumeId,
+    started: new Date(systemClock.now()).toISOString(),
+  };
+  let isClaimed = false;
+  try {
+    for (const { code, message } of site.warnings) progress.warn(code, message);
+    await requireSuitable(connection, site, plan, progress);
+    const claim = {
+      prefix: site.keyPrefix,
+      location: url.location,
+      marker,
+      discardUnfinished: options.discardUnfinished === true,
+    };
+    const dedication =
+      choices.dedicated === true ? await requireDedicated(connection, site, url, choices.announce) : undefined;
+    await claimDatabase(connection, claim);
+    isClaimed = true;
+    return await openWriter(restore, { site, connection, marker, dedication });
+  } catch (error) {
+    connection.close();
+    if (isClaimed) await cleanUp(restore, marker, choices.dedicated === true);
+    throw error;
+  }
+}
+
+function openSite({ url, choices, options }: Restore, signal: AbortSignal): Promise<RedisSite> {
+  return openRedisSite(url, {
+    signal,
+    sentinelPassword: choices.sentinelPassword,
+    onWait: () => options.progress.report({ phase: "wait", done: 0, unit: "records" }),
+  });
+}
+
+interface Claimed {
+  readonly site: RedisSite;
+  readonly connection: RedisConnection;
+  readonly marker: RestoreMarker;
+  readonly dedication: Dedication | undefined;
+}
+
+async function openWriter(restore: Restore, claimed: Claimed): Promise<TargetWriter> {
+  const { url, choices, plan, options, given } = restore;
+  const { site, connection, marker, dedication } = claimed;
+  const { keyPrefix } = site;
+  const listening = Promise.withResolvers<number>();
+  const thread = startThread<TargetCalls>(new URL("target-thread.ts", import.meta.url), options.signal, (note) =>
+    listening.resolve((note as ListeningNote).port),
+  );
+  const line = openBatchLine(thread, plan, options);
+  let isPublished = false;
+  const failedUnharmed = "what was written is removed as far as the connection allows; the snapshot is unchanged";
+  const said = async <Result>(run: () => Promise<Result>): Promise<Result> => {
+    try {
+      return await run();
+    } catch (error) {
+      throw targetError(error, url.location, failedUnharmed);
+    }
+  };
+  let claim: Disposable | undefined;
+  const keep = (): void => {
+    claim = keepClaim(connection, keyPrefix, marker.token, (error) => line.fail(error));
+  };
+  try {
+    await thread.call("begin", fillRequest(restore, claimed));
+    if (dedication === undefined) keep();
+    else await dedication.follow(connection, await listening.promise);
+  } catch (error) {
+    await thread[Symbol.asyncDispose]();
+    throw error;
+  }
+
+  async function publish(): Promise<void> {
+    const json = settingJson(line.setting, plan, choices.line ?? newestLine);
+    await requireClaim(connection, keyPrefix, marker.token);
+    claim?.[Symbol.dispose]();
+    await connection.call("MULTI");
+    await connection.call("SET", `${keyPrefix}setting`, json);
+    await connection.call("UNLINK", `${keyPrefix}${restoreMarkerKey}`, `${keyPrefix}${restoreLockKey}`);
+    await connection.call("EXEC");
+    isPublished = true;
+    const stored = await connection.call("GET", `${keyPrefix}setting`);
+    if (!Buffer.isBuffer(stored)) {
+      throw new CairnError("proof-failed", "the setting that was written is gone", { exit: "proofFailed" });
+    }
+    requireSameSetting(splitSecrets(parseSetting(stored.toString("utf8"))).fields, line.setting);
+    await tellDurability(connection, options.progress);
+  }
+
+  return {
+    write: (batch) => said(() => line.write(batch)),
+    finish: () =>
+      said(async () => {
+        await line.finish();
+        if (dedication !== undefined) {
+          await dedication.part(connection, keyPrefix, marker.token, options.progress);
+          keep();
+        }
+        await thread.call("close", undefined);
+      }),
+    readBack: () => said(() => openPrivateRedisView({ url: given }, options, line.setting)),
+    publish: () => said(publish),
+    async [Symbol.asyncDispose]() {
+      claim?.[Symbol.dispose]();
+      await thread[Symbol.asyncDispose]();
+      connection.close();
+      if (!isPublished) await cleanUp(restore, marker, dedication !== undefined);
+    },
+  };
+}
+
+function fillRequest({ url, choices, plan, options }: Restore, { site, marker, dedication }: Claimed): FillRequest {
+  const layout = {
+    prefix: site.keyPrefix,
+    facts: plan.facts,
+    temporaryFolder: options.temporaryFolder,
+    memoryBytes: options.memoryBytes,
+    now: Math.floor(systemClock.now() / 1000),
+  };
+  if (dedication === undefined) {
+    return { way: "commands", url, sentinelPassword: choices.sentinelPassword, token: marker.token, layout };
+  }
+  const { serve } = dedication;
+  return { way: "replica", serve, database: site.database, keys: estimatedKeys(plan), marker, layout };
+}
+
+/** How long a user who gave up waits for the database to be emptied; what is left after that is known by its marker. */
+const cleanUpMs = 60_000;
+
+/**
+ * Removes what this restore wrote, over a connection of its own: the restore's signal may have ended the others. What cannot be
+ * removed is refused by the next restore, which names the way to remove it.
+ */
+async function cleanUp(restore: Restore, marker: RestoreMarker, isDedicated: boolean): Promise<void> {
+  const signal = AbortSignal.timeout(cleanUpMs);
+  try {
+    if (isDedicated) await unfollow(restore.url, marker.token, signal);
+    const site = await openSite(restore, signal);
+    await using connection = await site.connect();
+    const standing = await readMarker(connection, site.keyPrefix);
+    if (standing?.token === marker.token) await wipe(connection, site.keyPrefix);
+  } catch (error) {
+    restore.options.progress.warn(
+      "target-unfinished",
+      `what was written to ${restore.url.location} could not be removed: ${messageOf(error)}; --discard-unfinished removes it`,
+    );
+  }
+}
