@@ -168,7 +168,7 @@ async function openWriter(restore: Restore, claimed: Claimed): Promise<TargetWri
         }
         await thread.call("close", undefined);
       }),
-    readBack: () => said(() => openPrivateRedisView({ url: given }, options, line.setting)),
+    readBack: () => said(() => openPrivateRedisView({ url: given, sentinelPassword: choices.sentinelPassword }, options, line.setting)),
     publish: () => said(publish),
     async [Symbol.asyncDispose]() {
       claim?.[Symbol.dispose]();
