@@ -2,7 +2,6 @@ import { CairnError, messageOf } from "../../model/errors.ts";
 import type { RedisConnection } from "./client.ts";
 import { connectRedis, textOf } from "./client.ts";
 import type { RedisAddress, RedisTls } from "./dial.ts";
-import { addressText } from "./dial.ts";
 import { RedisReplyError } from "./redis-errors.ts";
 import type { Reply } from "./resp.ts";
 
@@ -59,18 +58,20 @@ async function askInTurn<Answer>(
 ): Promise<Answer> {
   const { sentinels, signal } = options;
   const failures: string[] = [];
+  let unknown: CairnError | undefined;
   for (const address of sentinels) {
     try {
       await using sentinel = await connectRedis({ ...options, address, connectTimeoutMs: 3000, timeoutMs: 5000 });
       return await ask(sentinel);
     } catch (error) {
       signal.throwIfAborted();
-      // A sentinel that answers with a refusal speaks for the others; one that is gone does not.
-      const isNewName = error instanceof RedisReplyError && /No such master/i.test(error.message);
+      // One that refuses the login speaks for the others; one that is gone, or knows nothing of the master, does not.
       if (error instanceof RedisReplyError && error.code !== "engine-refused") throw asSentinel(error);
-      failures.push(isNewName ? `${addressText(address)} knows no master of that name` : messageOf(error));
+      if (error instanceof CairnError && error.code === "sentinel-unknown-master") unknown = error;
+      failures.push(messageOf(error));
     }
   }
+  if (unknown !== undefined) throw unknown;
   throw new CairnError(
     "engine-unreachable",
     `none of ${sentinels.length} sentinels gave an address for ${JSON.stringify(options.masterName)}: ${failures.join("; ")}`,
