@@ -24,7 +24,7 @@ export interface ResultColumn {
 
 /** Data on its way to a LOAD DATA LOCAL statement. */
 export interface LoadStream {
-  /** Sends a part of the announced file; resolves when more is wanted. Throws what the server says meanwhile. */
+  /** Sends a part of the announced file; resolves when its bytes may be used again. Throws what the server says meanwhile. */
   write(bytes: Uint8Array): Promise<void>;
   /** The file is complete. */
   finish(): Promise<Outcome>;
@@ -34,6 +34,9 @@ const comQuery = 3;
 const comStmtPrepare = 0x16;
 const comStmtExecute = 0x17;
 const comStmtClose = 0x19;
+
+/** Below the least max_allowed_packet that servers come with. */
+const loadPacketBytes = 512 << 10;
 
 const okHeader = 0x00;
 const localInfileHeader = 0xfb;
@@ -123,9 +126,10 @@ export class MysqlConnection implements Disposable {
     }
     return {
       async write(bytes) {
-        if (bytes.length === 0) return;
-        if (!link.send(bytes)) await link.drained();
-        if (link.hasUnread) await refuse(link);
+        for (let at = 0; at < bytes.length; at += loadPacketBytes) {
+          await link.sendFlushed(bytes.subarray(at, at + loadPacketBytes));
+          if (link.hasUnread) await refuse(link);
+        }
       },
       async finish() {
         link.send(new Uint8Array(0));

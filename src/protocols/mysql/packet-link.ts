@@ -133,44 +133,41 @@ export class PacketLink {
     this.send(payload);
   }
 
-  /** Sends a payload within an exchange, split as needed. Returns false when the socket wants a pause: see `drained`. */
-  send(payload: Uint8Array): boolean {
-    let goesOn = true;
+  /** Sends a payload within an exchange, split where it is longer than a packet may be. `onFlushed` is called once the system has taken it. */
+  send(payload: Uint8Array, onFlushed?: () => void): void {
     for (let at = 0; ; at += packetBytesMax) {
+      if (this.#ended !== undefined) throw this.#ended;
       const part = payload.subarray(at, at + packetBytesMax);
+      const isLast = part.length < packetBytesMax;
       const header = Buffer.allocUnsafe(4);
       header.writeUIntLE(part.length, 0, 3);
       header[3] = this.#sequence;
       this.#sequence = (this.#sequence + 1) & 0xff;
-      if (this.#ended !== undefined) throw this.#ended;
       this.#socket.cork();
       this.#socket.write(header);
-      goesOn = this.#socket.write(part);
+      this.#socket.write(part, isLast ? onFlushed : undefined);
       this.#socket.uncork();
-      if (part.length < packetBytesMax) return goesOn;
+      if (isLast) return;
     }
   }
 
-  /** Waits until the socket takes more. */
-  async drained(): Promise<void> {
-    while (this.#socket.writableNeedDrain) {
-      if (this.#ended !== undefined) throw this.#ended;
-      const { promise, resolve, reject } = Promise.withResolvers<void>();
-      const { silenceMs } = this;
-      const timer = setTimeout(() => reject(new MysqlSilenceError(silenceMs / 1000)), silenceMs);
-      const onDrain = (): void => resolve();
-      this.#socket.once("drain", onDrain);
-      this.#wake = resolve;
-      try {
-        await promise;
-      } finally {
-        this.#socket.off("drain", onDrain);
-        this.#wake = undefined;
-        clearTimeout(timer);
-      }
-      // An answer before the end is an error of the server, which the reader will find.
-      if (this.#queue.length > 0 || this.to > this.from) return;
+  /**
+   * Sends a payload and waits until the system has taken it, so that its bytes may be used again, or the server has said something: then it takes no
+   * more, and the payload is lost.
+   */
+  async sendFlushed(payload: Uint8Array): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const { silenceMs } = this;
+    const timer = setTimeout(() => reject(new MysqlSilenceError(silenceMs / 1000)), silenceMs);
+    this.#wake = resolve;
+    try {
+      this.send(payload, resolve);
+      await promise;
+    } finally {
+      this.#wake = undefined;
+      clearTimeout(timer);
     }
+    if (this.#ended !== undefined && !this.hasUnread) throw this.#ended;
   }
 
   /** Whether the server has said something that was not read. */

@@ -73,7 +73,7 @@ async function openThreadView(
     kind: juicefs,
     volumeId: volume.volumeId,
     volumeName: volume.volumeName,
-    sortedTables,
+    sortedTables: request.heldSetting === undefined ? sortedTables : juicefs.tables.map((table) => table.name),
     batches: () => takeBatches(thread, inFlight, pacer),
     summary: () => thread.call("summary", undefined),
     async [Symbol.asyncDispose]() {

@@ -37,7 +37,7 @@ export interface VolumeReaderOptions {
   readonly tablePrefix: string;
   /** Hand the secrets on in the summary. */
   readonly keepSecrets: boolean;
-  /** The setting's canonical fields, for a database whose own is held back. */
+  /** The setting's canonical fields, for a database that a restore has filled, and whose own is held back. */
   readonly heldSetting?: readonly SettingField[];
   /** For the search of differing reference counts, where there are any. */
   readonly memoryBytes: number;
@@ -81,7 +81,12 @@ const keysInOrder: Readonly<Record<string, readonly string[]>> = {
   dir_stats: ["inode"],
   delfile: ["inode"],
   detached_node: ["inode"],
+  dir_quota: ["inode"],
+  user_group_quota: ["qtype", "qkey"],
 };
+
+/** Tables whose rows a restore numbers in key order. */
+const numberedTables = new Set(["edge", "chunk", "xattr", "sustained"]);
 
 /** Canonical tables that `batches` gives in key order, therefore or because they are made here. */
 export const sortedTables = [
@@ -92,6 +97,7 @@ export const sortedTables = [
   "symlink",
   "acl",
   "dir_stat",
+  "quota",
   "deleted_file",
   "delayed_slice",
   "detached_node",
@@ -128,6 +134,7 @@ export async function openVolumeReader(
   const counters = new Map(
     canonical.rows.map(([name, value]) => [Buffer.from(name as Uint8Array).toString(), value as bigint]),
   );
+  const isRestored = options.heldSetting !== undefined;
   const refs = new SliceRefCheck();
   const checks = new VolumeChecks(refs);
 
@@ -141,7 +148,7 @@ export async function openVolumeReader(
       canonical,
       columns: columns.filter(([name]) => schema.hasColumn(table, name)),
       ...(extras === undefined ? {} : { extras }),
-      orderBy: keysInOrder[table] ?? [],
+      orderBy: isRestored && numberedTables.has(table) ? ["id"] : (keysInOrder[table] ?? []),
     });
     await connection.run("ROLLBACK TO SAVEPOINT cairn");
   }

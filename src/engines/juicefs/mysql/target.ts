@@ -1,0 +1,217 @@
+import type { Batch } from "../../../model/batch.ts";
+import { batchBytes, transferablesOf } from "../../../model/batch.ts";
+import { CairnError, messageOf } from "../../../model/errors.ts";
+import { juicefsTable } from "../../../model/juicefs.ts";
+import type { Target, TargetOptions, TargetPlan, TargetWriter } from "../../../model/ports.ts";
+import { isoTime, systemClock } from "../../../std/clock.ts";
+import type { JuicefsLine } from "../lines.ts";
+import { newestLine } from "../lines.ts";
+import { requireSameSetting } from "../same-setting.ts";
+import { joinSecrets, splitSecrets } from "../secrets.ts";
+import type { SettingField } from "../setting.ts";
+import { formatSetting, parseSetting, settingFieldsOf } from "../setting.ts";
+import type { CallableThread } from "../thread-calls.ts";
+import { startThread } from "../thread-calls.ts";
+import { restoredTables } from "./builder.ts";
+import { requirePlanFits, requireSettingFits } from "./column-limits.ts";
+import type { Marker } from "./marker.ts";
+import { openReadBackView, readStoredSetting } from "./source.ts";
+import type { IndexNote, TargetCalls } from "./target-thread.ts";
+import type { MysqlUrl } from "./url.ts";
+import { parseMysqlUrl } from "./url.ts";
+
+export interface MysqlTargetOptions {
+  /** The release line of the clients that will mount the volume; the newest unless said. */
+  line?: JuicefsLine;
+}
+
+/** Longest that the removal of an unfinished restore may take. */
+const discardMs = 60_000;
+
+/** Tables without a volume in a database of MySQL or MariaDB: `mysql://user:password@(host:3306)/db?…`. Throws `meta-url-invalid`. */
+export function openMysqlTarget(url: string, options: MysqlTargetOptions = {}): Target {
+  const parsed = parseMysqlUrl(url);
+  const line = options.line ?? newestLine;
+  return {
+    engine: "MySQL",
+    location: parsed.location,
+    begin: (plan, targetOptions) => beginRestore(parsed, line, plan, targetOptions),
+  };
+}
+
+interface Restore {
+  readonly url: MysqlUrl;
+  readonly line: JuicefsLine;
+  readonly plan: TargetPlan;
+  readonly options: TargetOptions;
+  readonly thread: CallableThread<TargetCalls>;
+  readonly marker: Marker;
+}
+
+async function beginRestore(
+  url: MysqlUrl,
+  line: JuicefsLine,
+  plan: TargetPlan,
+  options: TargetOptions,
+): Promise<TargetWriter> {
+  if (plan.replace !== undefined) {
+    throw new CairnError("replace-unsupported", "--replace works for SQLite only", {
+      unharmed: "nothing was written",
+      next: "restore into an empty database or under another table_prefix, and drop the old one afterwards",
+      exit: "targetRefused",
+    });
+  }
+  requirePlanFits(line, plan);
+  const fields: SettingField[] = [];
+  for await (const batch of plan.read("setting")) fields.push(...settingFieldsOf(batch));
+  requireSettingFits(line, settingText(fields, plan, line));
+  const { signal, progress, temporaryFolder, memoryBytes } = options;
+  const thread = startThread<TargetCalls>(new URL("target-thread.ts", import.meta.url), signal, (note) => {
+    const { indexes, total } = note as IndexNote;
+    progress.report({ phase: "index", done: indexes, total, unit: "records" });
+  });
+  const now = systemClock.now();
+  const tables = restoredTables(line, url.tablePrefix);
+  const restore = {
+    url,
+    line,
+    plan,
+    options,
+    thread,
+    marker: { volumeId: plan.volumeId, started: isoTime(now), tables },
+  };
+  let isBegun = false;
+  try {
+    await thread.call("connect", { url, discardUnfinished: options.discardUnfinished === true });
+    if ((plan.counts["xattr"] ?? 0) > 0) await checkNames(restore);
+    isBegun = true;
+    await thread.call("begin", {
+      marker: restore.marker,
+      line,
+      tablePrefix: url.tablePrefix,
+      facts: plan.facts,
+      counts: plan.counts,
+      temporaryFolder,
+      memoryBytes,
+      now: Math.floor(now / 1000),
+    });
+    return makeWriter(restore);
+  } catch (error) {
+    await thread[Symbol.asyncDispose]();
+    if (isBegun) await discard(restore, false);
+    throw error;
+  }
+}
+
+async function checkNames({ plan, thread }: Restore): Promise<void> {
+  for await (const batch of plan.read("xattr")) await thread.call("checkNames", batch, transferablesOf(batch));
+  await thread.call("checkNames", undefined);
+}
+
+/** Removes what was written, on a new connection; where that fails, the marker stays, and with it the way to remove it later. */
+async function discard({ url, options, marker }: Restore, isSealed: boolean): Promise<void> {
+  await using thread = startThread<TargetCalls>(
+    new URL("target-thread.ts", import.meta.url),
+    AbortSignal.timeout(discardMs),
+    () => {},
+  );
+  try {
+    await thread.call("discard", { url, written: marker, isSealed });
+  } catch (error) {
+    options.progress.warn(
+      "target-leftovers",
+      `what was written into ${url.location} could not be removed: ${messageOf(error)}; no client takes it for a volume; ` +
+        "the next restore removes it with --discard-unfinished",
+    );
+  }
+}
+
+function settingText(fields: readonly SettingField[], plan: TargetPlan, line: JuicefsLine): string {
+  return formatSetting(joinSecrets(fields, plan.secrets, String(plan.facts["secretsRemoved"] ?? "")), line);
+}
+
+function makeWriter(restore: Restore): TargetWriter {
+  const { url, line, plan, options, thread } = restore;
+  const setting: SettingField[] = [];
+  const total = Object.values(plan.counts).reduce((sum, count) => sum + count, 0);
+  const underWay = new Set<Promise<void>>();
+  let bytesUnderWay = 0;
+  let written = 0;
+  let failed: { error: unknown } | undefined;
+  let state: "open" | "wrong" | "published" = "open";
+
+  function send(batch: Batch): void {
+    const bytes = batchBytes(batch);
+    const { count } = batch;
+    bytesUnderWay += bytes;
+    const call = thread.call("write", batch, transferablesOf(batch)).then(
+      () => {
+        written += count;
+        options.progress.report({ phase: "write", done: written, total, unit: "records" });
+      },
+      (error: unknown) => {
+        failed ??= { error };
+      },
+    );
+    const done = call.finally(() => {
+      bytesUnderWay -= bytes;
+      underWay.delete(done);
+    });
+    underWay.add(done);
+  }
+
+  function throwFailure(): void {
+    if (failed !== undefined) throw failed.error;
+  }
+
+  async function publish(): Promise<void> {
+    const json = settingText(setting, plan, line);
+    requireSameSetting(splitSecrets(parseSetting(json)).fields, setting);
+    await thread.call("seal", json);
+    const stored = await readStoredSetting(url, options);
+    try {
+      requireSameSetting(stored, setting);
+    } catch (error) {
+      state = "wrong";
+      throw error;
+    }
+    // It is a volume now, and may be mounted: nothing is removed any more.
+    state = "published";
+    try {
+      await thread.call("unmark", undefined);
+    } catch (error) {
+      const message = `the volume is complete, but the table that marks a restore could not be dropped: ${messageOf(error)}`;
+      options.progress.warn("target-leftovers", message);
+    }
+  }
+
+  return {
+    async write(batch) {
+      if (batch.table === juicefsTable.setting) {
+        setting.push(...settingFieldsOf(batch));
+        return;
+      }
+      throwFailure();
+      // A share of the memory for what is on its way.
+      while (underWay.size > 0 && bytesUnderWay > options.memoryBytes / 4) {
+        await Promise.race(underWay);
+        throwFailure();
+      }
+      send(batch);
+    },
+
+    async finish() {
+      await Promise.all(underWay);
+      throwFailure();
+      await thread.call("finish", undefined);
+    },
+
+    readBack: () => openReadBackView(url, options, setting),
+    publish,
+
+    async [Symbol.asyncDispose]() {
+      await thread[Symbol.asyncDispose]();
+      if (state !== "published") await discard(restore, state === "wrong");
+    },
+  };
+}
