@@ -91,7 +91,7 @@ export interface Session extends AsyncDisposable {
 }
 
 /** Connects and logs in. Throws `ConnectionError` or a `ServerError`. */
-export async function openSession(options: SessionOptions, signal?: AbortSignal): Promise<Session> {
+export async function openSession(options: SessionOptions): Promise<Session> {
   const client = new pg.Client({
     host: options.host,
     port: options.port,
@@ -110,24 +110,15 @@ export async function openSession(options: SessionOptions, signal?: AbortSignal)
   const socketOf = (): Socket => (client as unknown as { connection: { stream: Socket } }).connection.stream;
   let lost: Error | undefined;
   client.on("error", (error: Error) => (lost ??= error));
-  const abort = (): void => {
-    lost ??= reasonOf(signal);
-    socketOf().destroy();
-  };
-  signal?.addEventListener("abort", abort, { once: true });
   try {
-    signal?.throwIfAborted();
     await client.connect();
   } catch (error) {
-    signal?.removeEventListener("abort", abort);
     socketOf().destroy();
-    if (signal?.aborted === true) throw reasonOf(signal);
     throw isServerError(error) ? error : new ConnectionError(messageOfSystem(error), error);
   }
 
   /** What a failed statement means: the server's own words, or that the connection is gone and why. */
   function explain(error: unknown): unknown {
-    if (signal?.aborted === true) return reasonOf(signal);
     if (lost !== undefined && !isServerError(lost) && isOurs(lost)) return lost;
     if (isServerError(error) || isOurs(error)) return error;
     if (lost !== undefined && isServerError(lost)) return lost;
@@ -169,7 +160,6 @@ export async function openSession(options: SessionOptions, signal?: AbortSignal)
     },
     destroy,
     async [Symbol.asyncDispose]() {
-      signal?.removeEventListener("abort", abort);
       if (lost !== undefined) {
         socketOf().destroy();
         return;
@@ -189,11 +179,6 @@ function submit(client: pg.Client, statement: Submittable): void {
 
 function isOurs(error: unknown): boolean {
   return error instanceof ProtocolError || error instanceof SilenceError || error instanceof ConnectionError;
-}
-
-function reasonOf(signal: AbortSignal | undefined): Error {
-  const reason: unknown = signal?.reason;
-  return reason instanceof Error ? reason : new Error(String(reason));
 }
 
 /** What the system says of a connection that failed; one that tried several addresses has no message of its own. */

@@ -27,20 +27,19 @@ export function sideOf(url: PostgresUrl, isTarget: boolean): Side {
 export async function connectServer(
   url: PostgresUrl,
   side: Side,
-  signal?: AbortSignal,
+  applicationName = "cairn",
 ): Promise<{ session: Session; server: Server }> {
   const failures: unknown[] = [];
   for (const kind of kindsOf(url.sessionKind)) {
     for (const host of url.hosts) {
       try {
-        const session = await connectHost(url, host, signal);
+        const session = await connectHost(url, host, applicationName);
         if (await isOfKind(session, kind)) {
-          return { session, server: { side, connect: () => connectAgain(url, host, side, signal) } };
+          return { session, server: { side, connect: () => connectAgain(url, host, side, applicationName) } };
         }
         await session[Symbol.asyncDispose]();
         failures.push(wrongKind(side, host, url.sessionKind));
       } catch (error) {
-        signal?.throwIfAborted();
         // Another host would say the same.
         if (isServerError(error) && !error.code.startsWith("57P0")) throw connectError(side, error);
         failures.push(error);
@@ -54,10 +53,10 @@ async function connectAgain(
   url: PostgresUrl,
   host: PostgresHost,
   side: Side,
-  signal: AbortSignal | undefined,
+  applicationName: string,
 ): Promise<Session> {
   try {
-    return await connectHost(url, host, signal);
+    return await connectHost(url, host, applicationName);
   } catch (error) {
     throw connectError(side, error);
   }
@@ -83,14 +82,14 @@ function wrongKind(side: Side, { host, port }: PostgresHost, kind: SessionKind):
   });
 }
 
-async function connectHost(url: PostgresUrl, { host, port }: PostgresHost, signal?: AbortSignal): Promise<Session> {
+async function connectHost(url: PostgresUrl, { host, port }: PostgresHost, applicationName: string): Promise<Session> {
   const options = {
     host,
     port,
     user: url.user,
     password: url.password,
     database: url.database,
-    applicationName: "cairn",
+    applicationName,
     connectTimeoutMs: url.connectTimeoutMs,
     silenceMs,
   };
@@ -98,7 +97,7 @@ async function connectHost(url: PostgresUrl, { host, port }: PostgresHost, signa
   let first: unknown;
   for (const [at, tls] of attempts.entries()) {
     try {
-      return await openSession({ ...options, tls } satisfies SessionOptions, signal);
+      return await openSession({ ...options, tls } satisfies SessionOptions);
     } catch (error) {
       // Only a server that wants it the other way is asked again; a wrong password stays wrong.
       if (isServerError(error) && error.code !== "28000") throw error;
