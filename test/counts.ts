@@ -17,6 +17,8 @@ interface Counts {
   allMutations: boolean;
   /** Seconds of each fuzzed parser. */
   fuzzSeconds: number;
+  /** Seconds of the fuzzed parser of RDB files. */
+  rdbFuzzSeconds: number;
 }
 
 const full: Counts = {
@@ -27,6 +29,7 @@ const full: Counts = {
   damagePoints: 500,
   allMutations: true,
   fuzzSeconds: 60,
+  rdbFuzzSeconds: 600,
 };
 
 const few: Counts = {
@@ -37,6 +40,7 @@ const few: Counts = {
   damagePoints: 50,
   allMutations: false,
   fuzzSeconds: 3,
+  rdbFuzzSeconds: 5,
 };
 
 export const counts: Counts = process.env["CAIRN_SOAK"] === "1" ? full : few;

@@ -102,7 +102,7 @@ export function feedFromScan(
     origin: () => ({
       consistency: {
         level: "none",
-        method: "keys read one after the other with SCAN, while clients may write: not a snapshot",
+        method: "keys read one after the other with SCAN, while clients may write",
       },
       position: { server: address },
     }),
