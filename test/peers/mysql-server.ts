@@ -93,6 +93,8 @@ export async function launchMysql(launch: MysqlLaunch): Promise<MysqlServer> {
     socket: socketPath,
     "pid-file": join(folder, "pid"),
     tmpdir: folder,
+    // Not where the package would have it, which may not exist.
+    "secure-file-priv": folder,
     ...launch.settings,
   };
   const query = (sql: string, database = "mysql"): Promise<string> =>

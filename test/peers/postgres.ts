@@ -95,7 +95,7 @@ export async function startPostgresStandby(
   return launch({ folder, programs, port: await freePort(), tls: undefined }, options);
 }
 
-const initOptions = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"] as const;
+const initOptions = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"] as const;
 
 const ownConfig: Record<string, string | number> = {
   fsync: "off",

@@ -52,11 +52,10 @@ export async function startSentinel(
     if (options.password !== undefined) await connection.command("AUTH", options.password);
     return await connection.text("SENTINEL", ...words);
   };
-  const program = redisProgram("system");
   const server = await startServer({
     name: "Redis Sentinel",
-    file: program.file,
-    arguments: [...program.arguments, configPath, "--sentinel"],
+    file: redisProgram("system"),
+    arguments: [configPath, "--sentinel"],
     folder,
     isReady: async () => {
       const state = (await ask("MASTER", masterName)).split(",");

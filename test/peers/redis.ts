@@ -85,8 +85,8 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
   };
   const server = await startServer({
     name: `Redis ${options.version ?? ""}`.trim(),
-    ...program,
-    arguments: [...program.arguments, configPath],
+    file: program,
+    arguments: [configPath],
     folder,
     // PING answers LOADING, an error, while the server reads its RDB file.
     isReady: async () => (await command("PING")) === "PONG",
@@ -171,7 +171,7 @@ function tlsLines(tls: TlsFiles): string[] {
 
 function loginLines(options: RedisOptions, adminPassword: string): string[] {
   return [
-    `user ${adminUser} on >${adminPassword} ~* &* +@all`,
+    `user ${adminUser} on >${adminPassword} ~* +@all`,
     ...(options.users ?? []).map((user) => `user ${user}`),
     ...(options.password === undefined ? [] : [`requirepass ${options.password}`]),
   ];
