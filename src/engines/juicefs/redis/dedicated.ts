@@ -25,6 +25,7 @@ const oldestVersion = 5;
 const connectTimeoutMs = 30_000;
 const stallTimeoutMs = 120_000;
 const pollMs = 50;
+const watchMs = 1000;
 
 export interface Dedication {
   readonly serve: ServeOptions;
@@ -128,6 +129,18 @@ async function serverAddresses({ place }: RedisUrl, said: string | undefined): P
 
 function isLocalAddress(address: string): boolean {
   return Object.values(networkInterfaces()).some((list) => list?.some((one) => one.address === address) === true);
+}
+
+/** Asks the server now and then until disposed: one that dies before it asks for the data would be waited for in vain. */
+export function watchServer(connection: RedisConnection, lost: (error: unknown) => void): Disposable {
+  const timer = setInterval(() => {
+    // PING is answered with an error while the server loads, which is an answer as well.
+    connection.ask("PING").catch((error: unknown) => {
+      clearInterval(timer);
+      lost(error);
+    });
+  }, watchMs);
+  return { [Symbol.dispose]: () => clearInterval(timer) };
 }
 
 /** The link is up once the data is loaded. INFO is answered while a server loads. */

@@ -13,7 +13,7 @@ import { openBatchLine } from "./batch-line.ts";
 import type { RedisSite } from "./connect.ts";
 import { openRedisSite } from "./connect.ts";
 import type { Dedication } from "./dedicated.ts";
-import { freeFromUnfinished, requireDedicated, unfollow } from "./dedicated.ts";
+import { freeFromUnfinished, requireDedicated, unfollow, watchServer } from "./dedicated.ts";
 import { settingJson } from "./held-setting.ts";
 import { openPrivateRedisView } from "./private-view.ts";
 import { claimDatabase, keepClaim, readMarker, requireClaim, wipe } from "./restore-claim.ts";
@@ -64,7 +64,7 @@ interface Restore {
 async function beginRestore(restore: Restore): Promise<TargetWriter> {
   const { url, choices, plan, options } = restore;
   const { signal, progress } = options;
-  if (choices.dedicated === true) await freeFromUnfinished(url, options);
+  await freeFromUnfinished(url, options);
   const site = await openSite(restore, signal);
   const connection = await site.connect();
   const marker: RestoreMarker = {
@@ -127,14 +127,17 @@ async function openWriter(restore: Restore, claimed: Claimed): Promise<TargetWri
       throw targetError(error, url.location, failedUnharmed);
     }
   };
-  let claim: Disposable | undefined;
+  let watch: Disposable | undefined;
   const keep = (): void => {
-    claim = keepClaim(connection, keyPrefix, marker.token, (error) => line.fail(error));
+    watch = keepClaim(connection, keyPrefix, marker.token, (error) => line.fail(error));
   };
   try {
     await thread.call("begin", fillRequest(restore, claimed));
     if (dedication === undefined) keep();
-    else await dedication.follow(connection, await listening.promise);
+    else {
+      await dedication.follow(connection, await listening.promise);
+      watch = watchServer(connection, (error) => line.fail(error));
+    }
   } catch (error) {
     await thread[Symbol.asyncDispose]();
     throw error;
@@ -143,7 +146,7 @@ async function openWriter(restore: Restore, claimed: Claimed): Promise<TargetWri
   async function publish(): Promise<void> {
     const json = settingJson(line.setting, plan, choices.line ?? newestLine);
     await requireClaim(connection, keyPrefix, marker.token);
-    claim?.[Symbol.dispose]();
+    watch?.[Symbol.dispose]();
     await connection.call("MULTI");
     await connection.call("SET", `${keyPrefix}setting`, json);
     await connection.call("UNLINK", `${keyPrefix}${restoreMarkerKey}`, `${keyPrefix}${restoreLockKey}`);
@@ -164,14 +167,18 @@ async function openWriter(restore: Restore, claimed: Claimed): Promise<TargetWri
         await line.finish();
         if (dedication !== undefined) {
           await dedication.part(connection, keyPrefix, marker.token, options.progress);
+          watch?.[Symbol.dispose]();
           keep();
         }
         await thread.call("close", undefined);
       }),
-    readBack: () => said(() => openPrivateRedisView({ url: given, sentinelPassword: choices.sentinelPassword }, options, line.setting)),
+    readBack: () =>
+      said(() =>
+        openPrivateRedisView({ url: given, sentinelPassword: choices.sentinelPassword }, options, line.setting),
+      ),
     publish: () => said(publish),
     async [Symbol.asyncDispose]() {
-      claim?.[Symbol.dispose]();
+      watch?.[Symbol.dispose]();
       await thread[Symbol.asyncDispose]();
       connection.close();
       if (!isPublished) await cleanUp(restore, marker, dedication !== undefined);
