@@ -5,7 +5,7 @@ import { MysqlServerError } from "../../../protocols/mysql/server-error.ts";
 import type { EngineContext } from "./engine-error.ts";
 import { literal } from "./session.ts";
 
-/** Where in the server's own log a snapshot stands. */
+/** Where in the server's own log a snapshot stands, where it has one, and between which of its times it was taken. */
 export interface SnapshotPosition {
   readonly position: Facts;
 }
@@ -23,6 +23,7 @@ export async function beginSnapshot(connection: MysqlConnection, context: Engine
   await connection.run("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ");
   const isolation = await readIsolation(connection);
   if (isolation !== "REPEATABLE-READ") throw noSnapshot(context, `the isolation level stays at ${isolation}`);
+  const takenAfter = await readClock(connection);
   const before = await readLogEnd(connection);
   const { warnings } = await connection.run("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY");
   if (warnings > 0) {
@@ -30,9 +31,14 @@ export async function beginSnapshot(connection: MysqlConnection, context: Engine
     throw noSnapshot(context, String(warning?.[2] ?? "it was ignored"));
   }
   const exact = await readSnapshotPosition(connection);
-  if (exact !== undefined) return { position: exact };
-  const after = await readLogEnd(connection);
-  return { position: positionBetween(before, after) };
+  const inLog = exact ?? positionBetween(before, await readLogEnd(connection));
+  return { position: { ...inLog, takenAfter, takenBefore: await readClock(connection) } };
+}
+
+/** The server's time, in UTC. */
+async function readClock(connection: MysqlConnection): Promise<string> {
+  const [row] = await connection.query("SELECT UTC_TIMESTAMP(6)");
+  return `${String(row[0]).replace(" ", "T")}Z`;
 }
 
 async function readIsolation(connection: MysqlConnection): Promise<string> {

@@ -138,7 +138,7 @@ function makeWriter(restore: Restore): TargetWriter {
   let bytesUnderWay = 0;
   let written = 0;
   let failed: { error: unknown } | undefined;
-  let state: "open" | "wrong" | "published" = "open";
+  let state: "open" | "finished" | "wrong" | "published" = "open";
 
   function send(batch: Batch): void {
     const bytes = batchBytes(batch);
@@ -165,6 +165,7 @@ function makeWriter(restore: Restore): TargetWriter {
   }
 
   async function publish(): Promise<void> {
+    if (state !== "finished") throw new Error("a restore is published once, and after it was finished");
     const json = settingText(setting, plan, line);
     requireSameSetting(splitSecrets(parseSetting(json)).fields, setting);
     await thread.call("seal", json);
@@ -204,6 +205,7 @@ function makeWriter(restore: Restore): TargetWriter {
       await Promise.all(underWay);
       throwFailure();
       await thread.call("finish", undefined);
+      state = "finished";
     },
 
     readBack: () => openReadBackView(url, options, setting),
