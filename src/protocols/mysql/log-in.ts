@@ -1,5 +1,7 @@
 import type { EventEmitter } from "node:events";
+import { isIP } from "node:net";
 import type { Duplex } from "node:stream";
+import { connect as connectTls, getCACertificates } from "node:tls";
 import { MysqlConnection } from "./connection.ts";
 import { PacketLink } from "./packet-link.ts";
 import { MysqlConnectionError, MysqlServerError } from "./server-error.ts";
@@ -23,9 +25,11 @@ export interface MysqlAddress {
   readonly silenceMs: number;
 }
 
-/** What is used of mysql2's connection beside its public types, to take its socket over. */
+/** What is used of mysql2's connection beside its public types: to encrypt its socket, and to take it over. */
 interface LoggingIn extends EventEmitter {
-  readonly stream: Duplex;
+  stream: Duplex;
+  readonly packetParser: { execute(data: Buffer): void };
+  startTLS: (onSecure: (error?: Error) => void) => void;
   destroy(): void;
 }
 
@@ -77,8 +81,9 @@ async function logInWith(
     flags: localData ? flags.slice(1) : flags,
     disableEval: true,
     enableCleartextPlugin: allowCleartext,
-    ...(tls === "off" ? {} : { ssl: { rejectUnauthorized: tls === "verify", verifyIdentity: tls === "verify" } }),
+    ...(tls === "off" ? {} : { ssl: {} }),
   }) as unknown as LoggingIn;
+  connection.startTLS = (onSecure) => encrypt(connection, host, tls === "verify", onSecure);
   const { promise, resolve, reject } = Promise.withResolvers<Hello>();
   connection.once("connect", resolve);
   connection.once("error", reject);
@@ -98,6 +103,34 @@ async function logInWith(
   connection.on("error", (error: NodeJS.ErrnoException) => link.fail(error));
   // MariaDB puts 5.5.5- in front, for old replicas.
   return new MysqlConnection(link, hello.serverVersion.replace(/^5\.5\.5-/, ""), hello.connectionId);
+}
+
+/**
+ * Encrypts the socket before the login is sent. In place of mysql2's own way, which does not check the name in a certificate against an IP address.
+ * Trusted are Node's authorities and the system's (NODE_EXTRA_CA_CERTS, SSL_CERT_FILE).
+ */
+function encrypt(connection: LoggingIn, host: string, isVerified: boolean, onSecure: (error?: Error) => void): void {
+  const plain = connection.stream;
+  plain.removeAllListeners("data");
+  let isSecure = false;
+  const secure = connectTls(
+    {
+      socket: plain,
+      host,
+      ...(isIP(host) === 0 ? { servername: host } : {}),
+      rejectUnauthorized: isVerified,
+      ...(isVerified ? { ca: [...getCACertificates("default"), ...getCACertificates("system")] } : {}),
+    },
+    () => {
+      isSecure = true;
+      onSecure();
+    },
+  );
+  secure.on("error", (error) => {
+    if (!isSecure) onSecure(error);
+  });
+  secure.on("data", (data: Buffer) => connection.packetParser.execute(data));
+  connection.stream = secure;
 }
 
 function logInError(error: unknown): Error {

@@ -18,6 +18,7 @@ import { openVolumeReader } from "./volume-reader.ts";
 export interface OpenRequest {
   readonly url: MysqlUrl;
   readonly memoryBytes: number;
+  readonly temporaryFolder: string;
   readonly keepSecrets: boolean;
   /** What an error is about: a restore reads its target back. */
   readonly role: EngineContext["role"];
@@ -122,6 +123,7 @@ async function describeVolume(
     tablePrefix: url.tablePrefix,
     keepSecrets: false,
     memoryBytes: 0,
+    temporaryFolder: "",
   });
   const { schema, tables, counters } = reader;
   const estimates: Record<string, number> = {};

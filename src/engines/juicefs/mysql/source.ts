@@ -45,8 +45,14 @@ export function openReadBackView(
 /** The canonical setting as the database holds it. */
 export async function readStoredSetting(url: MysqlUrl, options: SourceOptions): Promise<readonly SettingField[]> {
   await using thread = startSourceThread(options.signal);
-  const { memoryBytes } = options;
-  const { setting } = await thread.call("open", { url, memoryBytes, keepSecrets: false, role: "target" });
+  const { memoryBytes, temporaryFolder } = options;
+  const { setting } = await thread.call("open", {
+    url,
+    memoryBytes,
+    temporaryFolder,
+    keepSecrets: false,
+    role: "target",
+  });
   await thread.call("close", undefined);
   return setting;
 }
@@ -57,12 +63,12 @@ function startSourceThread(signal: AbortSignal): CallableThread<SourceCalls> {
 
 async function openThreadView(
   url: MysqlUrl,
-  { signal, memoryBytes, pace, progress }: SourceOptions,
-  request: Omit<OpenRequest, "url" | "memoryBytes">,
+  { signal, memoryBytes, temporaryFolder, pace, progress }: SourceOptions,
+  request: Pick<OpenRequest, "keepSecrets" | "role" | "heldSetting">,
 ): Promise<SourceView> {
   await using resources = new AsyncDisposableStack();
   const thread = resources.use(startSourceThread(signal));
-  const volume = await thread.call("open", { url, memoryBytes, ...request });
+  const volume = await thread.call("open", { url, memoryBytes, temporaryFolder, ...request });
   const probe = pace?.pauseAboveMs === undefined ? undefined : resources.use(await openProbe(url));
   const pacer = resources.use(
     openPacer({ pace, ...(probe === undefined ? {} : { probe: () => probe.ask() }), signal, progress }),

@@ -17,6 +17,7 @@ import { contextOf, literal, openSession, quoted } from "./session.ts";
 import type { LoadWay } from "./table-loader.ts";
 import { findLoadWay } from "./table-loader.ts";
 import type { MysqlUrl } from "./url.ts";
+import { watched } from "./watch.ts";
 
 export interface ConnectRequest {
   readonly url: MysqlUrl;
@@ -122,11 +123,13 @@ const handlers: TargetCalls = {
     }),
 
   finish: () =>
-    step(async ({ rows, indexes }) => {
-      // Building an index or analysing takes its time without a word; that the server lives is asked elsewhere.
+    step(async ({ url, context, rows, indexes }) => {
+      // Building an index or analysing takes its time without a word.
       rows.silenceMs = indexSilenceMs;
       indexes.silenceMs = indexSilenceMs;
-      await begun().finish((done, total) => sendNote({ indexes: done, total } satisfies IndexNote));
+      await watched(url, context, () =>
+        begun().finish((done, total) => sendNote({ indexes: done, total } satisfies IndexNote)),
+      );
       begun()[Symbol.dispose]();
       builder = undefined;
     }),

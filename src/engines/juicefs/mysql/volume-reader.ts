@@ -9,9 +9,9 @@ import type { SplitSetting } from "../secrets.ts";
 import { splitSecrets } from "../secrets.ts";
 import type { SettingField } from "../setting.ts";
 import { parseSetting, settingRows, settingText } from "../setting.ts";
-import { SliceRefCheck } from "../slice-ref-check.ts";
-import type { SliceRefVisitor } from "../slice-ref-differences.ts";
+import { sliceBucketOf, sliceBuckets, SliceRefCheck } from "../slice-ref-check.ts";
 import { findSliceRefDifferences } from "../slice-ref-differences.ts";
+import { openSliceSpool } from "../slice-spool.ts";
 import {
   chunkTable,
   delayedSliceTable,
@@ -41,6 +41,7 @@ export interface VolumeReaderOptions {
   readonly heldSetting?: readonly SettingField[];
   /** For the search of differing reference counts, where there are any. */
   readonly memoryBytes: number;
+  readonly temporaryFolder: string;
 }
 
 /** What is known after the last batch. */
@@ -187,11 +188,17 @@ export async function openVolumeReader(
     );
   }
 
-  async function visitAll(visitor: SliceRefVisitor): Promise<void> {
-    const sink = { addMention: visitor.mention.bind(visitor), addStored: visitor.stored.bind(visitor) };
+  /** A second pass over the slices, only where the sums of reference counts differ: those of the buckets in question are kept in a file. */
+  async function findDifferences(): Promise<Finding[]> {
+    const unequal = refs.unequalBuckets();
+    if (unequal.length === 0) return [];
+    const isWanted = new Uint8Array(sliceBuckets);
+    for (const bucket of unequal) isWanted[bucket] = 1;
+    using spool = openSliceSpool(options.temporaryFolder, (low, high) => isWanted[sliceBucketOf(low, high)] === 1);
     for (const table of [chunkTable, delayedSliceTable])
-      for await (const { batch } of scan(table)) visitSlices(batch, sink);
-    for await (const { batch } of scan(sliceRefTable)) seeStoredRefs(batch, sink);
+      for await (const { batch } of scan(table)) visitSlices(batch, spool);
+    for await (const { batch } of scan(sliceRefTable)) seeStoredRefs(batch, spool);
+    return findSliceRefDifferences((visitor) => spool.visit(visitor), unequal, options.memoryBytes);
   }
 
   return {
@@ -211,10 +218,7 @@ export async function openVolumeReader(
       if (setting.removed !== "") facts["secretsRemoved"] = setting.removed;
       return {
         facts,
-        findings: [
-          ...checks.findings(counters, refs.maxId),
-          ...(await findSliceRefDifferences(visitAll, refs.unequalBuckets(), options.memoryBytes)),
-        ],
+        findings: [...checks.findings(counters, refs.maxId), ...(await findDifferences())],
         omitted: await countOmitted(connection, schema),
         secrets: options.keepSecrets ? setting.secrets : {},
       };
