@@ -71,6 +71,11 @@ async function volumeOn(server: RedisServer, database = 1, files = 40): Promise<
   return connection;
 }
 
+async function fillVolume(server: RedisServer, database = 1, files = 40): Promise<void> {
+  await using connection = await volumeOn(server, database, files);
+  await connection.command("PING");
+}
+
 test("every kind of record is read as JuiceFS means it", async () => {
   await using server = await startRedis();
   await using connection = await volumeOn(server, 1);
@@ -237,7 +242,7 @@ test("a counter of a later version is a record", async () => {
 
 test("without the right to replicate the error names it, and SCAN is the way that is offered", async () => {
   await using server = await startRedis({ users: ["reader on >s3cret ~* +@read +@connection +select +info"] });
-  await using _connection = await volumeOn(server);
+  await fillVolume(server);
   const url = server.url(1, { user: "reader", password: "s3cret" });
   const error = await refused(read(url));
   assert.equal(error.code, "privilege-missing");
@@ -251,7 +256,7 @@ test("without the right to replicate the error names it, and SCAN is the way tha
 
 test("a synchronisation of a server that serves clients is not slowed down; one of a replica, a file or a scan is", async () => {
   await using server = await startRedis();
-  await using _connection = await volumeOn(server, 1, 2000);
+  await fillVolume(server, 1, 2000);
   await using replica = await startRedisReplica(server);
   const pace = { bytesPerSecond: 400_000 };
   const error = await refused(read(server.url(1), {}, pace));
@@ -275,7 +280,7 @@ test("a database that is no volume, and options that exclude each other, are ref
 
 test("an aborted read ends at once, and leaves no connection behind", async () => {
   await using server = await startRedis({ config: ["repl-diskless-sync-delay 60"] });
-  await using _connection = await volumeOn(server);
+  await fillVolume(server);
   using folder = mkdtempDisposableSync(join(tmpdir(), "cairn-redis-abort-"));
   const controller = new AbortController();
   const opening = openRedisSource(server.url(1)).open({
