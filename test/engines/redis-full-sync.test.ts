@@ -134,6 +134,36 @@ test("a reader that works synchronously on each piece does not slow the server",
   assert.ok(transfer.spilledBytes > 1_000_000, `${transfer.spilledBytes}`);
 });
 
+test("a server that may be held back waits for the reader, and no file is needed", async () => {
+  await using server = await startRedis();
+  await fill(server, 30_000);
+  await using transfer = await sync(server.port, { holdBack: true, idleTimeoutMs: 500 });
+  let pieces = 0;
+  await takeAll(transfer, async () => {
+    if (++pieces !== 20) return;
+    await sleep(1000);
+    assert.ok(transfer.receivedBytes < 20_000_000);
+  });
+  assert.equal(transfer.spilledBytes, 0);
+});
+
+test("a synchronisation comes through TLS, and through a socket file", async () => {
+  await using server = await startRedis({ tls: true, password: "s3cret" });
+  await fill(server, 5000);
+  assert.ok(server.tls !== undefined);
+  const signal = new AbortController().signal;
+  const tls = { caFile: server.tls.authority };
+  const addresses = [
+    { address: { host: "127.0.0.1", port: server.port }, tls },
+    { address: { path: server.socketPath } },
+  ];
+  for (const address of addresses) {
+    const connection = await connectRedis({ ...address, signal, password: "s3cret" });
+    await using transfer = await openFullSync(connection, { signal, temporaryFolder: folder, memoryBytes: 1 << 20 });
+    assert.ok((await takeAll(transfer)) > 5_000_000);
+  }
+});
+
 test("waits of the server are told", async () => {
   await using server = await startRedis({ config: ["repl-diskless-sync-delay 2"] });
   await fill(server, 100);

@@ -4,10 +4,10 @@ import { textOf } from "./client.ts";
 import type { RedisAddress } from "./dial.ts";
 import { RespError } from "./resp.ts";
 
-export const slotCount = 16384;
+const slotCount = 16384;
 
 /** CRC-16/XMODEM (polynomial 0x1021, start 0). */
-export function crc16(bytes: Uint8Array): number {
+function crc16(bytes: Uint8Array): number {
   let crc = 0;
   for (const byte of bytes) {
     crc ^= byte << 8;

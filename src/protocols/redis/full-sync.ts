@@ -7,7 +7,7 @@ import type { PayloadForm } from "./payload-framing.ts";
 import { openPayloadFraming, payloadFormOf } from "./payload-framing.ts";
 import { aclRemedy, connectionLost, replyError, serverTimedOut } from "./redis-errors.ts";
 import { encodeCommand, RespError } from "./resp.ts";
-import { openSpillQueue, requireSpace } from "./spill-queue.ts";
+import { blockBytes, openSpillQueue, requireSpace } from "./spill-queue.ts";
 
 /*
  * The first half of Redis' replication (`replication.c`): REPLCONF, PSYNC ? -1, +FULLRESYNC, then the server's whole state at one
@@ -28,6 +28,11 @@ export interface FullSyncOptions {
   readonly onWait?: (what: FullSyncWait, waitedMs: number) => void;
   /** How long the server may send nothing at all. While it prepares the payload, it sends an empty line every second. */
   readonly idleTimeoutMs?: number;
+  /**
+   * Let the server wait when `memoryBytes` are full, and use no file: for a server that nobody else works with. Its child lives on meanwhile,
+   * and before 7.0 changes pile up in its memory.
+   */
+  readonly holdBack?: boolean;
 }
 
 /** A full synchronisation under way. The socket is drained at full speed, whatever the reader's; disposing drops the link. */
@@ -64,7 +69,7 @@ const lineBytesMax = 4096;
 export async function openFullSync(connection: RedisConnection, options: FullSyncOptions): Promise<FullSync> {
   try {
     const info = await readInfo(connection);
-    requireSpace(options.temporaryFolder, payloadEstimate(info));
+    if (options.holdBack !== true) requireSpace(options.temporaryFolder, payloadEstimate(info));
     const rdbOnly = await announce(connection);
     return await receive(connection, options, { rdbOnly, serverVersion: info.get("redis_version") });
   } catch (error) {
@@ -80,7 +85,7 @@ async function readInfo(connection: RedisConnection): Promise<Map<string, string
 }
 
 /** An upper estimate of an RDB's size: what the data takes in memory. Measured: about 2.6 times the file for JuiceFS' records. */
-export function payloadEstimate(info: ReadonlyMap<string, string>): number {
+function payloadEstimate(info: ReadonlyMap<string, string>): number {
   return Number(info.get("used_memory_dataset") ?? info.get("used_memory") ?? 0);
 }
 
@@ -137,7 +142,9 @@ async function receive(connection: RedisConnection, options: FullSyncOptions, se
   const { address } = connection;
   const idleTimeoutMs = options.idleTimeoutMs ?? defaultIdleTimeoutMs;
   const { socket, rest } = connection.detach();
-  const queue = openSpillQueue({ folder: options.temporaryFolder, memoryBytes: options.memoryBytes });
+  // Held back, it never needs its file: there is room for what is read at once, and for a first block that is partly taken.
+  const roomBytes = options.holdBack === true ? 3 * blockBytes : 0;
+  const queue = openSpillQueue({ folder: options.temporaryFolder, memoryBytes: options.memoryBytes + roomBytes });
   const header = Promise.withResolvers<Header>();
   const start = performance.now();
   let failure: Error | undefined;
@@ -192,8 +199,9 @@ async function receive(connection: RedisConnection, options: FullSyncOptions, se
         if (read === undefined) return;
         waitedMs = performance.now() - start;
         waiting = undefined;
-        if (read.header.form.form === "length") requireSpace(options.temporaryFolder, read.header.form.bytes);
-        framing = openPayloadFraming(read.header.form, (bytes) => {
+        const { form } = read.header;
+        if (form.form === "length" && options.holdBack !== true) requireSpace(options.temporaryFolder, form.bytes);
+        framing = openPayloadFraming(form, (bytes) => {
           queue.write(bytes);
           receivedBytes += bytes.length;
         });
@@ -201,6 +209,11 @@ async function receive(connection: RedisConnection, options: FullSyncOptions, se
         payload = read.rest;
       }
       if (framing.push(payload)) finish();
+      else if (options.holdBack === true && queue.pendingBytes > options.memoryBytes) {
+        socket.pause();
+        // It is our own silence now.
+        socket.setTimeout(0);
+      }
       wake();
     } catch (error) {
       fail(error instanceof Error ? error : new Error(String(error)));
@@ -269,6 +282,10 @@ async function receive(connection: RedisConnection, options: FullSyncOptions, se
       const piece = queue.read();
       if (piece !== undefined) {
         bytesInTurn += piece.length;
+        if (!complete && socket.isPaused() && queue.pendingBytes <= options.memoryBytes >> 1) {
+          socket.setTimeout(idleTimeoutMs);
+          socket.resume();
+        }
         return piece;
       }
       if (complete) return undefined;

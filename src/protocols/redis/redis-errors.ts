@@ -31,7 +31,7 @@ export function serverTimedOut(address: string, timeoutMs: number, what: string)
 }
 
 /** The first words of a command that name it: `ACL WHOAMI`, `GET`. Never its arguments, which may be secrets. */
-export function commandName(command: Command): string {
+function commandName(command: Command): string {
   const name = String(command[0]).toUpperCase();
   const withSubcommand = ["ACL", "CLUSTER", "CONFIG", "SENTINEL", "CLIENT"];
   return withSubcommand.includes(name) && command.length > 1 ? `${name} ${String(command[1]).toUpperCase()}` : name;

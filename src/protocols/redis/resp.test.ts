@@ -105,3 +105,22 @@ test("a large value in small pieces is copied once", () => {
   assert.ok(value.equals(reply as Buffer));
   assert.ok(performance.now() - start < 5000);
 });
+
+test("any bytes are replies, too few, or an error", () => {
+  const soup = fc.oneof(
+    fc.uint8Array({ maxLength: 200 }).map((bytes) => Buffer.from(bytes)),
+    fc
+      .array(fc.constantFrom("*", "$", ":", "+", "-", "1", "2", "-1", "\r\n", "a"), { maxLength: 60 })
+      .map((parts) => Buffer.from(parts.join(""))),
+  );
+  fc.assert(
+    fc.property(soup, (bytes) => {
+      try {
+        parseAll(new ReplyParser({ bulkBytesMax: 1000, elementsMax: 1000 }), [bytes]);
+      } catch (error) {
+        assert.ok(error instanceof RespSyntaxError, String(error));
+      }
+    }),
+    { numRuns: 2000 },
+  );
+});

@@ -3,7 +3,6 @@ import type { RedisConnection } from "./client.ts";
 import { connectRedis, textOf } from "./client.ts";
 import type { RedisAddress, RedisTls } from "./dial.ts";
 import { RedisReplyError } from "./redis-errors.ts";
-import type { Reply } from "./resp.ts";
 
 export interface SentinelOptions {
   readonly sentinels: readonly RedisAddress[];
@@ -27,29 +26,6 @@ export function findMaster(options: SentinelOptions): Promise<RedisAddress> {
     if (host === undefined || port === undefined) throw unexpected(sentinel.address);
     return { host, port: Number(port) };
   });
-}
-
-/** The addresses of the replicas that sentinels take for healthy. May be none. */
-export function findReplicas(options: SentinelOptions): Promise<RedisAddress[]> {
-  return askInTurn(options, async (sentinel) => {
-    const reply = await sentinel.call("SENTINEL", "replicas", options.masterName);
-    if (!Array.isArray(reply)) throw unexpected(sentinel.address);
-    return reply.map(fieldsOf).flatMap((fields) => {
-      const flags = (fields.get("flags") ?? "").split(",");
-      const isUsable = !["s_down", "o_down", "disconnected"].some((flag) => flags.includes(flag));
-      const host = fields.get("ip");
-      if (!isUsable || host === undefined || fields.get("master-link-status") !== "ok") return [];
-      return [{ host, port: Number(fields.get("port")) }];
-    });
-  });
-}
-
-/** A flat list of names and values. */
-function fieldsOf(reply: Reply): Map<string, string> {
-  const fields = new Map<string, string>();
-  if (!Array.isArray(reply)) return fields;
-  for (let at = 0; at + 1 < reply.length; at += 2) fields.set(textOf(reply[at]) ?? "", textOf(reply[at + 1]) ?? "");
-  return fields;
 }
 
 async function askInTurn<Answer>(
