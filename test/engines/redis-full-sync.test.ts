@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -220,6 +221,26 @@ test("a server that dies in the middle is an error", async () => {
   await transfer.read();
   process.kill(server.pid, "SIGKILL");
   await assert.rejects(Array.fromAsync(transfer.chunks()), fails("connection-lost", /after \d+ bytes/, /log/));
+});
+
+test("a child of the server that fails is an error that points to the log", async () => {
+  await using server = await startRedis({ config: ["enable-protected-configs yes", "rdb-key-save-delay 1000"] });
+  await fill(server, 20_000);
+  await using transfer = await sync(server.port);
+  await transfer.read();
+  const children = execFileSync("pgrep", ["-P", String(server.pid)], { encoding: "utf8" })
+    .trim()
+    .split("\n");
+  for (const child of children) process.kill(Number(child), "SIGKILL");
+  await assert.rejects(
+    Array.fromAsync(transfer.chunks()),
+    fails("connection-lost", /after \d+ bytes/, /child process/),
+  );
+  // A folder in which nobody can make a file.
+  await server.command("CONFIG", "SET", "repl-diskless-sync", "no");
+  await server.command("CONFIG", "SET", "dir", "/proc");
+  await assert.rejects(sync(server.port), fails("connection-lost", /before the synchronisation began/, /save/));
+  assert.equal(await server.command("PING"), "PONG");
 });
 
 test("the output buffer limit of replicas does not cut a reader that is slow", async () => {
