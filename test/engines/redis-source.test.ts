@@ -11,6 +11,7 @@ import { CairnError } from "../../src/model/errors.ts";
 import type { Pace, SourceSummary } from "../../src/model/ports.ts";
 import type { RedisConnection } from "../peers/redis-connection.ts";
 import { startRedisCluster } from "../peers/redis-cluster.ts";
+import { redisVersions } from "../peers/redis-programs.ts";
 import { startRedis, startRedisReplica } from "../peers/redis.ts";
 import type { RedisServer } from "../peers/redis.ts";
 import { quietProgress } from "../support/quiet-progress.ts";
@@ -160,6 +161,19 @@ test("a file, a replica and SCAN give the same records as the server", async () 
   assert.equal((await refused(read("redis://nowhere.invalid/2", { fromRdb: file }))).code, "rdb-damaged");
   assert.equal((await refused(read("redis://h/2", { fromRdb: join(folder.path, "none") }))).code, "rdb-unreadable");
 });
+
+for (const version of redisVersions) {
+  test(`Redis ${version}: a synchronisation, with or without a file on the server, and SCAN give the same`, async () => {
+    await using server = await startRedis({ version });
+    await using withFile = await startRedis({ version, disklessSync: false });
+    for (const each of [server, withFile]) await fillVolume(each, 1, 500);
+    const { rows, summary } = await read(server.url(1));
+    assert.equal(rows.get("node")?.length, 507);
+    assert.equal(summary.consistency.level, "snapshot");
+    sameRows((await read(withFile.url(1))).rows, rows);
+    sameRows((await read(server.url(1), { scan: true })).rows, rows);
+  });
+}
 
 test("in a cluster the volume is found by its prefix, other keys are others'", async () => {
   await using cluster = await startRedisCluster();
