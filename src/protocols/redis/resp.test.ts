@@ -76,7 +76,9 @@ test("replies beyond the bounds, and what is no RESP, are errors", () => {
   const bad: [string, RegExp][] = [
     ["$2000\r\n", /bound of 1000/],
     ["*2000\r\n", /bound of 1000/],
-    ["$-2\r\n", /beyond/],
+    ["$-2\r\n", /length/],
+    ["$\r\n", /length/],
+    ["*12x\r\n", /CR LF/],
     ["$x\r\n", /length/],
     [":1.5\r\n", /integer/],
     ["$1\r\nabc", /CR LF/],

@@ -161,27 +161,14 @@ export class ReplyParser {
   /** A value, or `undefined` when bytes are missing. Arrays are opened on the way. */
   #readHead(): Reply | undefined {
     for (;;) {
-      const lineEnd = this.#data.indexOf("\r\n", this.#at, "latin1");
-      if (lineEnd < 0) {
-        if (this.#data.length - this.#at > lineBytesMax) throw new RespSyntaxError("a line without end");
-        return undefined;
-      }
-      const type = this.#data[this.#at];
-      const text = this.#data.toString("utf8", this.#at + 1, lineEnd);
-      this.#at = lineEnd + 2;
-      this.#account(16 + text.length);
-      switch (type) {
-        case 0x2b: // +
-          return text;
-        case 0x2d: // -
-          return new RespError(text);
-        case 0x3a: // :
-          return integerOf(text);
+      if (this.#at === this.#data.length) return undefined;
+      switch (this.#data[this.#at]) {
         case 0x24: {
           // $
-          const length = lengthOf(text, this.#bulkBytesMax);
+          const length = this.#readLength(this.#bulkBytesMax);
+          if (length === undefined) return undefined;
           if (length < 0) return null;
-          this.#account(length);
+          this.#account(16 + length);
           if (this.#data.length - this.#at >= length + 2) return this.#takeBulk(length);
           // Filled as it arrives, so that a large value costs one copy and not one for each piece.
           this.#bulk = Buffer.allocUnsafeSlow(length + 2);
@@ -190,16 +177,68 @@ export class ReplyParser {
         }
         case 0x2a: {
           // *
-          const length = lengthOf(text, this.#elementsMax);
+          const length = this.#readLength(this.#elementsMax);
+          if (length === undefined) return undefined;
           if (length < 0) return null;
           if (length === 0) return [];
+          this.#account(16);
           if (this.#open.length === depthMax) throw new RespSyntaxError("arrays nested too deep");
           this.#open.push({ items: [], missing: length });
           break;
         }
         default:
-          throw new RespSyntaxError(`unknown type byte 0x${type.toString(16)}`);
+          return this.#readLine();
       }
+    }
+  }
+
+  /** The number behind the type byte, -1 for an absent value; `undefined` when bytes are missing. */
+  #readLength(most: number): number | undefined {
+    const data = this.#data;
+    const start = this.#at + 1;
+    let at = start;
+    let length = 0;
+    if (data[at] === 0x2d) {
+      // Only -1 is one.
+      if (at + 4 > data.length) return undefined;
+      if (data[at + 1] !== 0x31) throw new RespSyntaxError("a length that is none");
+      length = -1;
+      at += 2;
+    } else {
+      for (; at < data.length; at++) {
+        const digit = data[at] - 0x30;
+        if (digit < 0 || digit > 9) break;
+        length = length * 10 + digit;
+        if (length > most) throw new RespSyntaxError(`a length of ${length} or more, beyond the bound of ${most}`);
+      }
+      if (at + 2 > data.length) return undefined;
+      if (at === start) throw new RespSyntaxError("a length that is none");
+    }
+    requireEnd(data, at);
+    this.#at = at + 2;
+    return length;
+  }
+
+  /** A simple string, an error or an integer. */
+  #readLine(): Reply | undefined {
+    const lineEnd = this.#data.indexOf("\r\n", this.#at, "latin1");
+    if (lineEnd < 0) {
+      if (this.#data.length - this.#at > lineBytesMax) throw new RespSyntaxError("a line without end");
+      return undefined;
+    }
+    const type = this.#data[this.#at];
+    const text = this.#data.toString("utf8", this.#at + 1, lineEnd);
+    this.#at = lineEnd + 2;
+    this.#account(16 + text.length);
+    switch (type) {
+      case 0x2b: // +
+        return text;
+      case 0x2d: // -
+        return new RespError(text);
+      case 0x3a: // :
+        return integerOf(text);
+      default:
+        throw new RespSyntaxError(`unknown type byte 0x${type.toString(16)}`);
     }
   }
 
@@ -235,11 +274,4 @@ function integerOf(text: string): number | bigint {
   if (!/^[+-]?\d{1,20}$/.test(text)) throw new RespSyntaxError("an integer that is none");
   const value = Number(text);
   return Number.isSafeInteger(value) ? value : BigInt(text);
-}
-
-function lengthOf(text: string, most: number): number {
-  if (!/^-?\d{1,12}$/.test(text)) throw new RespSyntaxError("a length that is none");
-  const length = Number(text);
-  if (length < -1 || length > most) throw new RespSyntaxError(`a length of ${length}, beyond the bound of ${most}`);
-  return length;
 }
