@@ -12,7 +12,7 @@ import type { Pace, SourceSummary } from "../../src/model/ports.ts";
 import type { RedisConnection } from "../peers/redis-connection.ts";
 import { startRedisCluster } from "../peers/redis-cluster.ts";
 import { redisVersions } from "../peers/redis-programs.ts";
-import { startRedis, startRedisReplica } from "../peers/redis.ts";
+import { startRedis, startRedisReplica, untilInfo } from "../peers/redis.ts";
 import type { RedisServer } from "../peers/redis.ts";
 import { quietProgress } from "../support/quiet-progress.ts";
 import { attribute, volumeSetting, writeVolumeKeys } from "../support/redis-volume-keys.ts";
@@ -134,6 +134,7 @@ test("a file, a replica and SCAN give the same records as the server", async () 
   );
   await using replica = await startRedisReplica(server);
   const whole = await read(server.url(2));
+  await untilInfo(server, "persistence", "rdb_bgsave_in_progress:0");
   await server.command("SAVE");
   using folder = mkdtempDisposableSync(join(tmpdir(), "cairn-redis-file-"));
   const file = join(folder.path, "copy.rdb");
@@ -194,6 +195,23 @@ test("in a cluster the volume is found by its prefix, other keys are others'", a
   }
   const { rows } = await read(url);
   assert.equal(rows.get("node")?.length, 27);
+  using folder = mkdtempDisposableSync(join(tmpdir(), "cairn-redis-cluster-"));
+  const held = await Promise.all(
+    cluster.masters.map(async (master, at) => {
+      await untilInfo(master, "persistence", "rdb_bgsave_in_progress:0");
+      await master.command("SAVE");
+      const file = join(folder.path, `${at}.rdb`);
+      copyFileSync(join(master.folder, "dump.rdb"), file);
+      return await read("redis://nowhere.invalid/4", { fromRdb: file }).catch((error: CairnError) => error.code);
+    }),
+  );
+  // One member has the slot, and so the volume.
+  const [fromFile] = held.filter((result) => typeof result !== "string");
+  sameRows(fromFile.rows, rows);
+  assert.deepEqual(
+    held.filter((result) => typeof result === "string"),
+    ["not-formatted", "not-formatted"],
+  );
 });
 
 test("what differs is found by name", async () => {

@@ -182,7 +182,7 @@ function readAsVolume(bytes: Buffer, temporaryFolder: string): number {
   const parser = new RdbParser(volume.records, { database: 0, stringBytesMax });
   parser.feed(bytes);
   parser.finish();
-  volume.finish();
+  volume.finish().toArray();
   volume.summary();
   let records = 0;
   for (let batch = volume.take(); batch !== undefined; batch = volume.take()) {

@@ -38,8 +38,8 @@ export class JoinedHashes implements Disposable {
     this.#quotas.add(keyLow, keyHigh, type * 4 + part, low, high);
   }
 
-  /** Writes the joined records; `rowsFor` gives the rows of a table, with room for one. */
-  write(rowsFor: (table: number) => RecordRows): void {
+  /** Writes the joined records, part by part; `rowsFor` gives the rows of a table, with room for one. */
+  *write(rowsFor: (table: number) => RecordRows): Generator<void, void> {
     for (let partition = 0; partition < WordPartitions.count; partition++) {
       eachKey(
         this.#stats.read(partition),
@@ -51,6 +51,7 @@ export class JoinedHashes implements Disposable {
         (part) => part >>> 2,
         (words, places) => writeQuota(words, places, rowsFor),
       );
+      yield;
     }
   }
 

@@ -391,9 +391,9 @@ export class RedisRecords implements RedisSink, Disposable {
     }
   }
 
-  /** After the last key: joins what lies in several hashes, and emits what is left. */
-  finish(): void {
-    this.#joined.write((table) => this.#room(table));
+  /** After the last key: joins what lies in several hashes, step by step, and emits what is left. */
+  *finish(): Generator<void, void> {
+    yield* this.#joined.write((table) => this.#room(table));
     for (const rows of this.#rows) if (rows !== undefined) this.#take(rows);
   }
 

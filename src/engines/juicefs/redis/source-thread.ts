@@ -21,6 +21,7 @@ import type { RecordFeed } from "./record-feed.ts";
 import { feedFromFile, feedFromScan, feedFromSync } from "./record-feed.ts";
 import type { RedisNote } from "./redis-note.ts";
 import { scanVolume } from "./scan-reader.ts";
+import { readListedKeys } from "./listed-keys-reader.ts";
 import { parseRedisUrl } from "./url.ts";
 import { VolumeRecords } from "./volume-records.ts";
 
@@ -40,7 +41,14 @@ export interface OpenRequest extends RedisPlaceRequest {
   readonly keepSecrets: boolean;
   readonly pace?: Pace | undefined;
   /** A restore reads back what it wrote, before its setting is there. Nobody else writes, so SCAN is as good where a synchronisation is not allowed. */
-  readonly held?: { readonly setting: readonly SettingField[]; readonly prefix?: string | undefined } | undefined;
+  readonly held?:
+    | {
+        readonly setting: readonly SettingField[];
+        readonly prefix?: string | undefined;
+        /** A file with the names of all keys that were written, where there is one: they are read by their names. */
+        readonly keyList?: string | undefined;
+      }
+    | undefined;
 }
 
 export interface OpenedVolume {
@@ -61,6 +69,8 @@ interface OpenState {
   readonly volume: VolumeRecords;
   readonly feed: RecordFeed;
   readonly resources: AsyncDisposableStack;
+  /** Once there are no more keys: the steps that are left. */
+  finishing: Generator<void, void> | undefined;
   isDone: boolean;
 }
 
@@ -106,7 +116,7 @@ const handlers: SourceCalls = {
       request.rdbFile === undefined
         ? await openServer(request, resources)
         : await openFile(request, request.rdbFile, resources);
-    state = { ...volume, resources: resources.move(), isDone: false };
+    state = { ...volume, resources: resources.move(), finishing: undefined, isDone: false };
     return { volumeId: volume.volumeId, volumeName: volume.volumeName };
   },
 
@@ -114,9 +124,8 @@ const handlers: SourceCalls = {
     const current = opened();
     const { volume, feed } = current;
     while (volume.readyCount === 0 && !current.isDone) {
-      if (await feed.advance()) continue;
-      volume.finish();
-      current.isDone = true;
+      if (current.finishing !== undefined) current.isDone = current.finishing.next().done === true;
+      else if (!(await feed.advance())) current.finishing = volume.finish();
     }
     const batch = volume.take();
     return batch === undefined ? undefined : new Moved(batch, transferablesOf(batch));
@@ -163,6 +172,9 @@ async function openServer(request: OpenRequest, resources: AsyncDisposableStack)
   const { volume, ...named } = openRecords(request, fields, request.held?.prefix ?? site.keyPrefix, resources);
   if (!request.scan && request.held === undefined) requirePaceable(request, site);
   const pacer = await openSitePacer(request, site, resources);
+  if (request.held?.keyList !== undefined) {
+    return { ...named, volume, feed: listedFeed(request, request.held.keyList, site, volume, resources) };
+  }
   const feed = request.scan
     ? scanFeed(request, site, volume, pacer, resources)
     : await syncFeed(request, site, volume, pacer, resources);
@@ -227,6 +239,18 @@ async function syncFeed(
 
 function isForbidden(error: unknown): boolean {
   return error instanceof CairnError && (error.code === "privilege-missing" || error.code === "replication-forbidden");
+}
+
+function listedFeed(
+  { temporaryFolder, url }: OpenRequest,
+  path: string,
+  site: RedisSite,
+  volume: VolumeRecords,
+  resources: AsyncDisposableStack,
+): RecordFeed {
+  const timeoutMs = parseRedisUrl(url).readTimeoutMs;
+  const steps = readListedKeys(site, volume.records, { signal: ending.signal, temporaryFolder, path, timeoutMs });
+  return resources.use(feedFromScan(steps, site.address, () => {}));
 }
 
 function scanFeed(

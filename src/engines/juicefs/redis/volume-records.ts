@@ -74,10 +74,12 @@ export class VolumeRecords implements Disposable {
     return this.#ready.shift();
   }
 
-  /** After the last key. Throws `not-formatted`, `source-changed`, `setting-invalid`, `secret-unreadable`. */
-  finish(): void {
+  /**
+   * After the last key, in steps between which batches are to be taken. Throws `source-changed`, `setting-invalid`, `secret-unreadable`.
+   */
+  *finish(): Generator<void, void> {
     const { records } = this;
-    records.finish();
+    yield* records.finish();
     const setting = this.#setting();
     for (const table of [juicefsTable.node, juicefsTable.edge, juicefsTable.chunk]) this.#ready.push(endOfTable(table));
     const canonical = canonicalCounters(records.counters);
