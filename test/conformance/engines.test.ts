@@ -4,6 +4,8 @@ import { DatabaseSync } from "node:sqlite";
 import { after, before } from "node:test";
 import { openSource, openTarget } from "../../src/cli/registry.ts";
 import { readVolume } from "../judge/judge-volume.ts";
+import { parseMetaUrl } from "../judge/meta-url.ts";
+import { openRedis } from "../judge/redis-client.ts";
 import { openBench } from "../end-to-end/bench.ts";
 import type { Bench, TakenSnapshot } from "../end-to-end/bench.ts";
 import { quickstartVolume } from "../engines/sqlite-fixtures.ts";
@@ -41,6 +43,12 @@ for (const name of engineNames) {
     contents: (url) => engines.on(name).contents(url),
     connections: () => engines.on(name).connections(),
     isThere: (url) => name !== "sqlite" || existsSync(url.slice("sqlite3://".length)),
+    release: async (url) => {
+      const place = parseMetaUrl(url);
+      if (place.engine !== "redis") return;
+      await using client = await openRedis(place);
+      await client.call("DEL", "cairn:restore-lock");
+    },
     // A killed restore into a file leaves another file.
     leavesUnfinished: name !== "sqlite",
   }));

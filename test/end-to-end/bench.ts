@@ -194,9 +194,10 @@ export async function assertVolumeJudged(url: string, options: JudgeOptions = {}
 export async function assertFsckClean(metaUrl: string): Promise<void> {
   const { stdout, stderr } = await runJuicefs(["fsck", metaUrl, "--path", "/", "--recursive"]);
   const complaints = (stdout + stderr).split("\n").filter((line) => /<(WARNING|ERROR|FATAL)>/.test(line));
-  // Said of every volume with a storage tier whose blocks lie in a folder.
+  // Said of every volume with a storage tier whose blocks lie in a folder, on a machine that is busy, and of the tests' Redis.
+  const idle = /Set storage tier: not supported|The latency to database is too high|AOF is not enabled/;
   assert.deepEqual(
-    complaints.filter((line) => !line.includes("Set storage tier: not supported")),
+    complaints.filter((line) => !idle.test(line)),
     [],
   );
 }

@@ -98,6 +98,8 @@ test("one binary dump, loaded by the real JuiceFS into every engine, has one roo
   const database = new DatabaseSync(copy);
   // The real load into SQL takes an empty value for NULL, loses the attributes of that batch, and says that it succeeded.
   database.exec("DELETE FROM jfs_xattr WHERE length(value) = 0");
+  // It also takes what is left of a time beyond the year 2262, which is negative, for an unsigned number.
+  database.exec("UPDATE jfs_node SET atime = 0, atimensec = 0, mtime = 0, mtimensec = 0 WHERE mtime < 0");
   database.close();
   const dump = bench.at("odd.bin");
   await runJuicefs(["dump", "--binary", "--keep-secret-key", `sqlite3://${copy}`, dump]);

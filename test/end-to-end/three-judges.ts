@@ -32,7 +32,7 @@ export async function assertAccepted(bench: Bench, original: Original, url: stri
   try {
     const dataExtents = dataExtentsOf([original.volume, await readVolume(url)]);
     const [left, right] = [original.mount.mountpoint, mount.mountpoint];
-    const tree = await compareMounts(left, right, { dataExtents, hidden: [] });
+    const tree = await compareMounts(left, right, { dataExtents, hidden: [], ignore: isBeyondTime });
     assert.deepEqual(tree.differences, []);
     const trash = await compareMounts(join(left, ".trash"), join(right, ".trash"), { dataExtents, hidden: [] });
     assert.deepEqual(trash.differences, []);
@@ -41,10 +41,20 @@ export async function assertAccepted(bench: Bench, original: Original, url: stri
   } finally {
     await mount.unmount();
   }
-  const { difference, lines } = await compareDumps(peerPath("juicefs-1.4"), original.url, url);
+  const { difference, lines } = await compareDumps(peerPath("juicefs-1.4"), original.url, url, {
+    ignoreLine: (line) => /"mtime":-\d/.test(line),
+  });
   assert.equal(difference, "");
   assert.ok(lines > original.volume.edges.length / 2, `${lines} lines`);
   await assertFsckClean(url);
+}
+
+/**
+ * Times beyond the year 2262 wrap around in JuiceFS' nanoseconds. What a mount and a dump then show differs between Redis and SQL for the very
+ * same time, also in volumes that the real client made; the records are compared by their root.
+ */
+function isBeyondTime(path: string, what: string): boolean {
+  return path === "attributes/time-year-2300" && (what === "mtime" || what === "atime");
 }
 
 async function mountToRead(bench: Bench, url: string, name: string): Promise<MountedVolume> {

@@ -67,24 +67,63 @@ export async function compareDumps(
   }
 }
 
-/** Copies a dump without the lines that may differ; returns how many lines were kept. */
+/**
+ * Copies a dump without the lines that may differ; returns how many lines were kept. Lists whose order an engine chooses (what the head lists, the
+ * extended attributes of an entry) are sorted.
+ */
 async function normalise(from: string, to: string, options: CompareDumpsOptions): Promise<number> {
   let kept = 0;
+  const isKept = (line: string): boolean => {
+    const variable = VARIABLE_LINE.test(line) || (options.ignoreUsage === true && USAGE_LINE.test(line));
+    return !variable && options.ignoreLine?.(line) !== true;
+  };
   await pipeline(
     createInterface({ input: createReadStream(from, "latin1"), crlfDelay: Infinity }),
     async function* (lines: AsyncIterable<string>) {
+      let head: string[] | undefined = [];
       for await (const line of lines) {
-        const variable = VARIABLE_LINE.test(line) || (options.ignoreUsage === true && USAGE_LINE.test(line));
-        if (!variable && options.ignoreLine?.(line) !== true) {
+        if (head !== undefined && !line.startsWith('  "FSTree"')) {
+          head.push(line);
+          continue;
+        }
+        const before = head === undefined ? [] : sortedHead(head);
+        head = undefined;
+        for (const each of [...before, sortedAttributes(line)].filter(isKept)) {
           kept += 1;
-          // The last of the counters has no comma, and which one is last depends on what was left out.
-          yield `${line.replace(/^(\s*"nextTrash": \d+),$/, "$1")}\n`;
+          yield `${each}\n`;
         }
       }
     },
     createWriteStream(to, "latin1"),
   );
   return kept;
+}
+
+/** What stands before the tree, with its lists sorted; a line for each value. Numbers are kept as texts: they may be above 2^53. */
+function sortedHead(lines: readonly string[]): string[] {
+  const text = lines.map((line) => line.replace(/^(\s*(?:"[^"]*": )?)(-?\d+)(,?)$/, '$1"$2"$3')).join("\n");
+  const head: unknown = JSON.parse(`${text.trimEnd().replace(/,$/, "")}}`);
+  return JSON.stringify(sorted(head), undefined, 2)
+    .split("\n")
+    .map((line) => line.replace(/,$/, ""));
+}
+
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) {
+    return value.map(sorted).toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
+  }
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .map(([key, item]) => [key, sorted(item)] as const)
+      .toSorted(([a], [b]) => (a < b ? -1 : 1)),
+  );
+}
+
+/** A line of extended attributes with the attributes in the order of their text. */
+function sortedAttributes(line: string): string {
+  const [, start, list, end] = /^(\s*"xattrs": )(\[.*\])(,?)$/.exec(line) ?? [];
+  return list === undefined ? line : `${start}${JSON.stringify(sorted(JSON.parse(list)))}${end}`;
 }
 
 /** Runs a program to its end and returns what it printed; throws with its own words when it fails. */

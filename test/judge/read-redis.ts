@@ -281,13 +281,11 @@ class RedisRecords {
     const tierAt = hasAcls ? 79 : 71;
     const word = attr.readUInt16BE(1);
     const acls = [71, 75].map((at) => (hasAcls ? attr.readUInt32BE(at) : 0));
-    // Beyond the year 2262 a time wraps around, and Go divides towards zero: what is left of the seconds is negative, and then taken
-    // for an unsigned number, also by JuiceFS' own conversion to SQL.
+    // Beyond the year 2262 a time wraps around, and Go divides towards zero: both parts are then negative.
     const time = (at: number): RawTime => {
-      const [seconds, nanoseconds] = [Number(attr.readBigInt64BE(at)), attr.readUInt32BE(at + 8)];
-      const isWrapped = seconds <= 0 && nanoseconds >= 2 ** 31;
-      return isWrapped
-        ? { seconds: seconds + Math.floor(nanoseconds / 1e9), nanoseconds: nanoseconds % 1e9 }
+      const [seconds, nanoseconds] = [Number(attr.readBigInt64BE(at)), attr.readInt32BE(at + 8)];
+      return nanoseconds < 0 && seconds <= 0
+        ? { seconds: seconds - 1, nanoseconds: nanoseconds + 1e9 }
         : { seconds, nanoseconds };
     };
     const tier = bytes.length > tierAt + 1 ? attr[tierAt] : 0;

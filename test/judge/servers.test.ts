@@ -140,6 +140,8 @@ async function dumpMonday(folder: string, dump: string): Promise<void> {
   database.exec("UPDATE jfs_node SET rdev = rdev & 65535");
   // The real load into SQL takes an empty value for NULL, loses all attributes of that batch, and says that it succeeded.
   database.exec("DELETE FROM jfs_xattr WHERE length(value) = 0");
+  // It also takes what is left of a time beyond the year 2262, which is negative, for an unsigned number.
+  database.exec("UPDATE jfs_node SET atime = 0, atimensec = 0, mtime = 0, mtimensec = 0 WHERE mtime < 0");
   database.close();
   await runJuicefs(["dump", "--binary", "--keep-secret-key", `sqlite3://${path}`, dump]);
 }

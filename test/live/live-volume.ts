@@ -4,7 +4,6 @@ import { fork } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { mountVolume, runJuicefs } from "../volumes/juicefs-cli.ts";
-import { metaUrlOf } from "../volumes/odd-volume.ts";
 import type { WriterReport } from "./writer.ts";
 
 /** The folder of the mounted volume that the writer works in. */
@@ -12,16 +11,13 @@ export const writerFolder = "work";
 
 export interface LiveVolume extends AsyncDisposable {
   readonly metaUrl: string;
-  readonly databasePath: string;
   /** Ends the writer; fails when it had an error, or its mount complained of one. */
   stop(): Promise<WriterReport>;
 }
 
-/** Makes a volume with some thousand files beside the writer's, mounts it as users do, and starts the writer. */
-export async function startLiveVolume(dir: string, journal: "wal" | "rollback"): Promise<LiveVolume> {
+/** Makes a volume at an empty place, with some thousand files beside the writer's, mounts it as users do, and starts the writer. */
+export async function startLiveVolume(dir: string, metaUrl: string): Promise<LiveVolume> {
   mkdirSync(dir, { recursive: true });
-  const databasePath = join(dir, "live.db");
-  const metaUrl = metaUrlOf(databasePath, journal);
   const bucket = `${join(dir, "bucket")}/`;
   await runJuicefs(["format", "--storage=file", `--bucket=${bucket}`, "--trash-days=1", metaUrl, "live"]);
   const mount = await mountVolume(metaUrl, join(dir, "mnt"), { workFolder: dir, heartbeatSeconds: 2 });
@@ -33,7 +29,6 @@ export async function startLiveVolume(dir: string, journal: "wal" | "rollback"):
     await writer.ready;
     return {
       metaUrl,
-      databasePath,
       async stop() {
         const report = await writer.stop();
         const complaints = readFileSync(join(dir, "mount.log"), "utf8")

@@ -60,7 +60,11 @@ const openers: Readonly<Record<EngineName, () => Promise<Engine>>> = {
   },
 
   async redis() {
-    const server = await startRedis({ password: "redis-secret", config: [`databases ${redisDatabases}`] });
+    const server = await startRedis({
+      password: "redis-secret",
+      // It would save itself, as a server should that holds a volume, only never during a test.
+      config: [`databases ${redisDatabases}`, "save 36000 100000000"],
+    });
     let given = 0;
     return {
       name: "redis",

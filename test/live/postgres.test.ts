@@ -1,0 +1,11 @@
+import { test } from "node:test";
+import { openBench } from "../end-to-end/bench.ts";
+import { openEngine } from "../support/engines.ts";
+import { backUpLive } from "./live-backups.ts";
+
+test("backups beside a writer restore to states in which all holds, postgres", async (context) => {
+  await using engine = await openEngine("postgres");
+  await using bench = await openBench("live-postgres");
+  const metaUrl = await engine.newPlace();
+  context.diagnostic(await backUpLive(bench, { seed: 22, metaUrl, newPlace: () => engine.newPlace() }));
+});
