@@ -202,7 +202,10 @@ test("in a cluster the volume is found by its prefix, other keys are others'", a
       await master.command("SAVE");
       const file = join(folder.path, `${at}.rdb`);
       copyFileSync(join(master.folder, "dump.rdb"), file);
-      return await read("redis://nowhere.invalid/4", { fromRdb: file }).catch((error: CairnError) => error.code);
+      return await read("redis://nowhere.invalid/4", { fromRdb: file }).catch((error: unknown) => {
+        assert.ok(error instanceof CairnError, String(error));
+        return error.code;
+      });
     }),
   );
   // One member has the slot, and so the volume.

@@ -3,6 +3,8 @@ import { mkdtempDisposableSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { before, test } from "node:test";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { VolumeRecords } from "../../src/engines/juicefs/redis/volume-records.ts";
 import { releaseBatch } from "../../src/model/batch.ts";
 import { CairnError } from "../../src/model/errors.ts";
@@ -21,8 +23,13 @@ import type { SeededRandom } from "../volumes/seeded-random.ts";
 const seed = Number(process.env["CAIRN_FUZZ_SEED"] ?? 20261121);
 const stringBytesMax = 1 << 20;
 const inputMsMax = 2000;
-/** The inputs are some 100 KB; two strings of the bound, their windows and what the test keeps of them is all that may be held. */
-const heldBytesMax = 128 << 20;
+/** Two strings of the bound in a window that grows by doubling, and the same expanded. */
+const parserBytesMax = 10 << 20;
+/** What may be left of all runs together. */
+const leftBytesMax = 32 << 20;
+
+setFlagsFromString("--expose-gc");
+const collectGarbage = runInNewContext("gc") as () => void;
 
 const inputs: { name: string; bytes: Buffer; isVolume: boolean }[] = [];
 
@@ -152,10 +159,14 @@ function summingSink(): RedisSink & { sum: Crc64; calls: number } {
 function parseRdb(bytes: Buffer, database = 0, cuts: readonly number[] = [bytes.length]): string {
   const sink = summingSink();
   const parser = new RdbParser(sink, { database, stringBytesMax });
-  for (let at = 0, cut = 0; at < bytes.length; cut++) {
-    const length = cuts[cut % cuts.length];
-    parser.feed(bytes.subarray(at, at + length));
-    at += length;
+  try {
+    for (let at = 0, cut = 0; at < bytes.length; cut++) {
+      const length = cuts[cut % cuts.length];
+      parser.feed(bytes.subarray(at, at + length));
+      at += length;
+    }
+  } finally {
+    assert.ok(parser.heldBytes <= parserBytesMax, `the parser holds ${parser.heldBytes} bytes`);
   }
   const { keys } = parser.finish();
   return `${sink.calls} calls, sum ${sink.sum.high} ${sink.sum.low}, ${JSON.stringify([...keys])}`;
@@ -204,7 +215,7 @@ test("RDB files: a mutation is refused, or read as some whole RDB, the same in a
     if (isVolume) assert.ok(readAsVolume(bytes, folder.path) > 100, name);
   }
   const end = performance.now() + counts.rdbFuzzSeconds * 1000;
-  const heldBefore = held();
+  const leftBefore = left();
   let runs = 0;
   let accepted = 0;
   let volumes = 0;
@@ -237,13 +248,15 @@ test("RDB files: a mutation is refused, or read as some whole RDB, the same in a
       throw error;
     }
     assert.ok(performance.now() - began < inputMsMax * 4, `run ${runs} took too long`);
-    if (runs % 200 === 0) assert.ok(held() - heldBefore < heldBytesMax, `${held() - heldBefore} bytes are held`);
+    if (runs % 500 === 499) assert.ok(left() - leftBefore < leftBytesMax, `${left() - leftBefore} bytes are left`);
   }
   context.diagnostic(`seed ${seed}: ${runs} inputs, ${accepted} of them accepted, ${volumes} as volumes`);
   assert.ok(accepted > 0);
 });
 
-function held(): number {
+/** Bytes that are in use once the garbage is collected. */
+function left(): number {
+  collectGarbage();
   const { heapUsed, arrayBuffers } = process.memoryUsage();
   return heapUsed + arrayBuffers;
 }

@@ -151,6 +151,11 @@ export class RdbParser {
     return this.#state === state.done;
   }
 
+  /** Bytes that the parser holds: the window, and expanded strings. */
+  get heldBytes(): number {
+    return this.#window.length + this.#expanded[0].length + this.#expanded[1].length;
+  }
+
   /** Takes the next bytes; they may be overwritten afterwards. */
   feed(chunk: Uint8Array): void {
     let at = 0;
