@@ -61,7 +61,7 @@ const kinds = new Map<number, Kind>([
   ...[1053, 1077, 1079, 1152, 1158, 1184, 1927, 2006, 2013].map((number): [number, Kind] => [number, connectionLost]),
   ...[1159, 1161, 1969, 3024, 3572, 4031].map((number): [number, Kind] => [number, engineTimeout]),
   ...[1021, 1041, 1114, 1037, 1135].map((number): [number, Kind] => [number, noSpace]),
-  ...[1062, 1264, 1366, 1406, 1118, 3854].map((number): [number, Kind] => [number, doesNotFit]),
+  ...[1062, 1264, 1265, 1300, 1366, 1406, 1118, 3854].map((number): [number, Kind] => [number, doesNotFit]),
   ...[1205, 1213].map((number): [number, Kind] => [number, locked]),
   ...[1040, 1129, 1130, 1203, 1226].map((number): [number, Kind] => [number, unreachable]),
   [1049, ["no-database", "has no such database", "check the name in the URL, or create it: CREATE DATABASE"]],

@@ -73,7 +73,7 @@ export async function openNameCheck(
 }
 
 /** Duplicate, too long, no text of the column's character set. */
-const doesNotFit = new Set([1062, 1300, 1366, 1406, 3854]);
+const doesNotFit = new Set([1062, 1265, 1300, 1366, 1406, 3854]);
 
 /** Records whose inode has more than one name, or whose name is not plain ASCII; those at the batch's ends, whose neighbours are not known. */
 function doubtfulNames(batch: Batch): Batch {
