@@ -6,6 +6,7 @@ import { openRdbServer } from "../../../protocols/redis/serve-rdb.ts";
 import type { ServeOptions } from "../../../protocols/redis/serve-rdb.ts";
 import { openNewFile, readAll, SpillOutput, writeAll } from "../../../protocols/redis/spill-output.ts";
 import type { Fill } from "./fill.ts";
+import { listKeys } from "./key-list.ts";
 import type { LayoutOptions } from "./layout-writer.ts";
 import { openLayoutWriter } from "./layout-writer.ts";
 import type { RestoreMarker } from "./restore-marker.ts";
@@ -25,6 +26,8 @@ export interface ReplicaFillRequest {
   readonly database: number;
   readonly keys: number;
   readonly marker: RestoreMarker;
+  /** Where the names of the keys are noted, for reading them back. */
+  readonly keyList: string;
   readonly layout: LayoutOptions;
 }
 
@@ -110,7 +113,8 @@ export async function openReplicaFill(request: ReplicaFillRequest, listening: (p
   const { temporaryFolder } = request.layout;
   const output = new SpillOutput(temporaryFolder);
   const keys = rdbWriter(output, temporaryFolder);
-  const layout = openLayoutWriter(keys, request.layout);
+  const listing = listKeys(keys, request.keyList);
+  const layout = openLayoutWriter(listing, request.layout);
   const server = await openRdbServer(request.serve);
   listening(server.port);
   keys.start(request.database, request.keys);
@@ -137,6 +141,7 @@ export async function openReplicaFill(request: ReplicaFillRequest, listening: (p
     },
     async finish() {
       layout.finish();
+      listing.close();
       keys.endMark();
       // A checksum of 0 says that there is none: the connection has its own, and the proof follows.
       output.write(new Uint8Array(checksumBytes));
@@ -146,6 +151,7 @@ export async function openReplicaFill(request: ReplicaFillRequest, listening: (p
     async close() {
       await server[Symbol.asyncDispose]();
       layout[Symbol.dispose]();
+      listing.close();
       keys[Symbol.dispose]();
       output[Symbol.dispose]();
     },

@@ -3,6 +3,7 @@ import { commandWriter } from "../../../protocols/redis/command-writer.ts";
 import { SpillOutput } from "../../../protocols/redis/spill-output.ts";
 import { openRedisSite } from "./connect.ts";
 import type { Fill } from "./fill.ts";
+import { listKeys } from "./key-list.ts";
 import type { LayoutOptions } from "./layout-writer.ts";
 import { openLayoutWriter } from "./layout-writer.ts";
 import { requireClaim } from "./restore-claim.ts";
@@ -14,6 +15,8 @@ export interface ServerFillRequest {
   readonly sentinelPassword: string | undefined;
   /** Of the claim on the database, which must still stand. */
   readonly token: string;
+  /** Where the names of the keys are noted, for reading them back. */
+  readonly keyList: string | undefined;
   readonly layout: LayoutOptions;
 }
 
@@ -29,7 +32,8 @@ export async function openServerFill(request: ServerFillRequest, signal: AbortSi
   const sender = openBulkSender(connection, { timeoutMs: Math.max(bulkTimeoutMs, url.readTimeoutMs) });
   const output = new SpillOutput(layoutOptions.temporaryFolder);
   const keys = commandWriter(output);
-  const layout = openLayoutWriter(keys, layoutOptions);
+  const listing = request.keyList === undefined ? undefined : listKeys(keys, request.keyList);
+  const layout = openLayoutWriter(listing ?? keys, layoutOptions);
 
   async function ship(all: boolean): Promise<void> {
     for (let bytes = output.take(all); bytes !== undefined; bytes = output.take(all)) {
@@ -44,6 +48,7 @@ export async function openServerFill(request: ServerFillRequest, signal: AbortSi
     },
     async finish() {
       layout.finish();
+      listing?.close();
       keys.flush();
       await ship(true);
       await sender.finish(keys.commands);
@@ -51,6 +56,7 @@ export async function openServerFill(request: ServerFillRequest, signal: AbortSi
     async close() {
       sender[Symbol.dispose]();
       layout[Symbol.dispose]();
+      listing?.close();
       output[Symbol.dispose]();
     },
   };

@@ -8,6 +8,8 @@ export type PrivatePlace =
       /** The metadata URL of the database. */
       readonly url: string;
       readonly sentinelPassword?: string | undefined;
+      /** The names of all keys that were written, where they were noted: then they are read by their names. */
+      readonly keyList?: string | undefined;
     }
   | {
       readonly rdbFile: string;
@@ -17,8 +19,8 @@ export type PrivatePlace =
     };
 
 /**
- * Reads back what this process has written and nobody else writes to, with the setting that is held back: a database by a full
- * synchronisation, or with SCAN where that is not allowed; an RDB file as it stands.
+ * Reads back what this process has written and nobody else writes to, with the setting that is held back: a database by the names of its
+ * keys or a full synchronisation, or with SCAN where that is not allowed; an RDB file as it stands.
  */
 export function openPrivateRedisView(
   place: PrivatePlace,
@@ -26,10 +28,10 @@ export function openPrivateRedisView(
   heldSetting: readonly SettingField[],
 ): Promise<SourceView> {
   if ("url" in place) {
-    const { url, sentinelPassword } = place;
+    const { url, sentinelPassword, keyList } = place;
     return openRedisView({ url, sentinelPassword, scan: false }, options, {
       keepSecrets: false,
-      held: { setting: heldSetting },
+      held: { setting: heldSetting, keyList },
     });
   }
   const { rdbFile, database, prefix } = place;

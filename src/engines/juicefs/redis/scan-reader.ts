@@ -120,13 +120,14 @@ function bytesOf(values: readonly Reply[]): number {
 }
 
 /** A key, its type, and the server's answer to the question for its first elements. */
-interface AskedKey {
+export interface AskedKey {
   readonly name: Buffer;
   readonly type: number;
   readonly reply: Reply;
 }
 
-class KeyReader {
+/** Reads keys by their names, long ones piece by piece. */
+export class KeyReader {
   readonly #connection: RedisConnection;
   readonly #sink: RedisSink;
   readonly #prefixLength: number;

@@ -1,4 +1,6 @@
 import { randomUUID } from "node:crypto";
+import { rmSync } from "node:fs";
+import { join } from "node:path";
 import { CairnError, messageOf } from "../../../model/errors.ts";
 import type { Target, TargetOptions, TargetPlan, TargetWriter } from "../../../model/ports.ts";
 import type { RedisConnection } from "../../../protocols/redis/client.ts";
@@ -118,6 +120,8 @@ async function openWriter(restore: Restore, claimed: Claimed): Promise<TargetWri
     listening.resolve((note as ListeningNote).port),
   );
   const line = openBatchLine(thread, plan, options);
+  // In a cluster a server has keys of others as well, which the count would not tell apart.
+  const keyList = keyPrefix === "" ? join(options.temporaryFolder, `restored-keys-${marker.token}.list`) : undefined;
   let isPublished = false;
   const failedUnharmed = "what was written is removed as far as the connection allows; the snapshot is unchanged";
   const said = async <Result>(run: () => Promise<Result>): Promise<Result> => {
@@ -132,7 +136,7 @@ async function openWriter(restore: Restore, claimed: Claimed): Promise<TargetWri
     watch = keepClaim(connection, keyPrefix, marker.token, (error) => line.fail(error));
   };
   try {
-    await thread.call("begin", fillRequest(restore, claimed));
+    await thread.call("begin", fillRequest(restore, claimed, keyList));
     if (dedication === undefined) keep();
     else {
       await dedication.follow(connection, await listening.promise);
@@ -140,6 +144,7 @@ async function openWriter(restore: Restore, claimed: Claimed): Promise<TargetWri
     }
   } catch (error) {
     await thread[Symbol.asyncDispose]();
+    if (keyList !== undefined) rmSync(keyList, { force: true });
     throw error;
   }
 
@@ -174,19 +179,28 @@ async function openWriter(restore: Restore, claimed: Claimed): Promise<TargetWri
       }),
     readBack: () =>
       said(() =>
-        openPrivateRedisView({ url: given, sentinelPassword: choices.sentinelPassword }, options, line.setting),
+        openPrivateRedisView(
+          { url: given, sentinelPassword: choices.sentinelPassword, keyList },
+          options,
+          line.setting,
+        ),
       ),
     publish: () => said(publish),
     async [Symbol.asyncDispose]() {
       watch?.[Symbol.dispose]();
       await thread[Symbol.asyncDispose]();
+      if (keyList !== undefined) rmSync(keyList, { force: true });
       connection.close();
       if (!isPublished) await cleanUp(restore, marker, dedication !== undefined);
     },
   };
 }
 
-function fillRequest({ url, choices, plan, options }: Restore, { site, marker, dedication }: Claimed): FillRequest {
+function fillRequest(
+  { url, choices, plan, options }: Restore,
+  { site, marker, dedication }: Claimed,
+  keyList: string | undefined,
+): FillRequest {
   const layout = {
     prefix: site.keyPrefix,
     facts: plan.facts,
@@ -194,11 +208,11 @@ function fillRequest({ url, choices, plan, options }: Restore, { site, marker, d
     memoryBytes: options.memoryBytes,
     now: Math.floor(systemClock.now() / 1000),
   };
-  if (dedication === undefined) {
-    return { way: "commands", url, sentinelPassword: choices.sentinelPassword, token: marker.token, layout };
+  if (dedication === undefined || keyList === undefined) {
+    return { way: "commands", url, sentinelPassword: choices.sentinelPassword, token: marker.token, keyList, layout };
   }
   const { serve } = dedication;
-  return { way: "replica", serve, database: site.database, keys: estimatedKeys(plan), marker, layout };
+  return { way: "replica", serve, database: site.database, keys: estimatedKeys(plan), marker, keyList, layout };
 }
 
 /** How long a user who gave up waits for the database to be emptied; what is left after that is known by its marker. */
