@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { describeRedis } from "../../src/engines/juicefs/redis/describe.ts";
 import { CairnError } from "../../src/model/errors.ts";
 import type { SourceDescription } from "../../src/model/ports.ts";
+import { redisVersions } from "../peers/redis-programs.ts";
 import type { RedisServer } from "../peers/redis.ts";
 import { startRedis, startRedisReplica } from "../peers/redis.ts";
 
@@ -70,33 +71,38 @@ test("what holds no volume is said to hold none", async () => {
   await assert.rejects(at(2), { code: "setting-invalid" });
 });
 
-test("missing rights are named with their remedy, without beginning a synchronisation", async () => {
-  const users = [
-    "least on >pw resetkeys %R~setting %R~totalInodes +psync +replconf +get +select +info",
-    "nosync on >pw ~* +get +select +info",
-    "asking on >pw ~* +get +select +info +acl|dryrun +replconf",
-    "blind on >pw resetkeys +psync +replconf +select +info",
-  ];
-  await using server = await startRedis({ users, config: ["save 3600 1"] });
-  await makeVolume(server, 1);
-  const as = (user: string): Promise<SourceDescription> =>
-    describeRedis(server.url(1, { user, password: "pw" }), { signal });
-  const least = await as("least");
-  assert.deepEqual(least.problems, []);
-  assert.equal(least.estimates["node"], 5002);
-  assert.match(texts(await as("nosync")), /ACL SETUSER nosync \+psync \+replconf/);
-  const asking = texts(await as("asking"));
-  assert.match(asking, /ACL SETUSER asking \+psync;/);
-  await assert.rejects(as("blind"), (error) => {
-    assert.ok(error instanceof CairnError);
-    assert.equal(error.code, "privilege-missing");
-    assert.match(error.next ?? "", /ACL SETUSER blind (?:\+get|~)/);
-    return true;
+for (const version of redisVersions) {
+  test(`Redis ${version}: missing rights are named with their remedy, without beginning a synchronisation`, async () => {
+    // Version 6 has no rights to read alone.
+    const keys = version === "6" ? "~setting ~totalInodes" : "%R~setting %R~totalInodes";
+    const mayAsk = version === "6" ? "+multi +discard" : "+acl|dryrun";
+    const users = [
+      `least on >pw resetkeys ${keys} +psync +replconf +get +select +info`,
+      "nosync on >pw ~* +get +select +info",
+      `asking on >pw ~* +get +select +info ${mayAsk} +replconf`,
+      "blind on >pw resetkeys +psync +replconf +select +info",
+    ];
+    await using server = await startRedis({ version, users, config: ["save 3600 1"] });
+    await makeVolume(server, 1);
+    const as = (user: string): Promise<SourceDescription> =>
+      describeRedis(server.url(1, { user, password: "pw" }), { signal });
+    const least = await as("least");
+    assert.equal(texts(least), "");
+    assert.equal(least.engine, version === "valkey-8" ? "Valkey" : "Redis");
+    assert.equal(least.estimates["node"], 5002);
+    assert.match(texts(await as("nosync")), /ACL SETUSER nosync \+psync \+replconf/);
+    assert.match(texts(await as("asking")), /ACL SETUSER asking \+psync;/);
+    await assert.rejects(as("blind"), (error) => {
+      assert.ok(error instanceof CairnError);
+      assert.equal(error.code, "privilege-missing");
+      assert.match(error.next ?? "", /ACL SETUSER blind (?:\+get|~)/);
+      return true;
+    });
+    assert.equal(await counterOf(server, "sync_full"), 0);
+    assert.equal(await counterOf(server, "connected_slaves"), 0);
+    assert.equal(await counterOf(server, "rdb_bgsave_in_progress"), 0);
   });
-  assert.equal(await counterOf(server, "sync_full"), 0);
-  assert.equal(await counterOf(server, "connected_slaves"), 0);
-  assert.equal(await counterOf(server, "rdb_bgsave_in_progress"), 0);
-});
+}
 
 test("a server without replication is a problem that names the other ways", async () => {
   await using server = await startRedis({ config: ['rename-command PSYNC ""', "save 3600 1"] });

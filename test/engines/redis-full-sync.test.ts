@@ -13,8 +13,10 @@ import { Crc64 } from "../../src/protocols/redis/crc64.ts";
 import type { FullSync, FullSyncOptions, FullSyncWait } from "../../src/protocols/redis/full-sync.ts";
 import { openFullSync } from "../../src/protocols/redis/full-sync.ts";
 import { startCutProxy } from "../peers/cut-proxy.ts";
+import { redisVersions } from "../peers/redis-programs.ts";
 import type { RedisServer } from "../peers/redis.ts";
 import { startRedis, startRedisReplica } from "../peers/redis.ts";
+import { until } from "../peers/until.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "cairn-full-sync-"));
 after(() => rmSync(folder, { recursive: true }));
@@ -79,22 +81,25 @@ async function infoOf(server: RedisServer, name: string): Promise<string> {
   return new RegExp(`^${name}:(.*)\r$`, "m").exec(info)?.[1] ?? "";
 }
 
-for (const disklessSync of [true, false]) {
-  test(`the state arrives whole, ${disklessSync ? "up to a mark" : "counted"}, and the server keeps no replica`, async () => {
-    await using server = await startRedis({ disklessSync });
-    await fill(server, 20_000);
-    await using transfer = await sync(server.port);
-    assert.equal(transfer.payloadBytes === undefined, disklessSync);
-    const bytes = await takeAll(transfer);
-    assert.ok(bytes > 20_000_000);
-    if (transfer.payloadBytes !== undefined) assert.equal(transfer.payloadBytes, bytes);
-    assert.match(transfer.replicationId, /^[0-9a-f]{40}$/);
-    assert.match(transfer.serverVersion ?? "", /^\d+\./);
-    assert.equal(await transfer.read(), undefined);
-    await sleep(100);
-    assert.equal(await infoOf(server, "connected_slaves"), "0");
-    assert.equal(await infoOf(server, "sync_full"), "1");
-  });
+for (const version of redisVersions) {
+  for (const disklessSync of [true, false]) {
+    const form = disklessSync ? "up to a mark" : "counted";
+    test(`Redis ${version}: the state arrives whole, ${form}, and the server keeps no replica`, async () => {
+      await using server = await startRedis({ version, disklessSync });
+      await fill(server, 20_000);
+      await using transfer = await sync(server.port);
+      assert.equal(transfer.payloadBytes === undefined, disklessSync);
+      assert.equal(transfer.rdbOnly, version !== "6");
+      const bytes = await takeAll(transfer);
+      assert.ok(bytes > 20_000_000);
+      if (transfer.payloadBytes !== undefined) assert.equal(transfer.payloadBytes, bytes);
+      assert.match(transfer.replicationId, /^[0-9a-f]{40}$/);
+      assert.match(transfer.serverVersion ?? "", /^\d+\./);
+      assert.equal(await transfer.read(), undefined);
+      await until("no replica", server, async () => (await infoOf(server, "connected_slaves")) === "0");
+      assert.equal(await infoOf(server, "sync_full"), "1");
+    });
+  }
 }
 
 test("an empty server, and a replica, can be taken too", async () => {

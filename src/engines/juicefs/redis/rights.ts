@@ -66,6 +66,7 @@ async function dryRun(connection: RedisConnection): Promise<Refusal[] | undefine
 async function probe(connection: RedisConnection, version: string): Promise<Refusal[]> {
   const major = Number.parseInt(version, 10);
   const refused: Refusal[] = [];
+  let mayTellPsync = major >= 7;
   const take = (command: string, reply: Reply): void => {
     if (reply instanceof RespError && isRefusal(reply)) refused.push({ command, error: reply });
   };
@@ -79,8 +80,12 @@ async function probe(connection: RedisConnection, version: string): Promise<Refu
       take("PSYNC", await connection.ask("PSYNC", "?", "-1"));
       await connection.ask("DISCARD");
     }
+    mayTellPsync = !(multi instanceof RespError);
   }
-  take("REPLCONF", await connection.ask("REPLCONF", "capa", "eof"));
+  const replconf = await connection.ask("REPLCONF", "capa", "eof");
+  // The two are given together.
+  if (!mayTellPsync && replconf instanceof RespError && replconf.kind === "NOPERM") take("PSYNC", replconf);
+  take("REPLCONF", replconf);
   return refused;
 }
 
