@@ -17,7 +17,7 @@ interface Slice {
   stored: number | undefined;
 }
 
-const slice = fc.record({
+const slice: fc.Arbitrary<Slice> = fc.record({
   id: fc.oneof(
     fc.bigInt({ min: 1n, max: 40n }),
     fc.bigInt({ min: 32_760n, max: 32_775n }),
