@@ -1,9 +1,8 @@
 /** The reader of result sets and the sender of data, on a real server and on hand-made packets. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { createServer } from "node:net";
 import type { AddressInfo, Socket } from "node:net";
-import { connect } from "node:net";
+import { connect, createServer } from "node:net";
 import { after, before, test } from "node:test";
 import { MysqlConnection } from "../../src/protocols/mysql/connection.ts";
 import type { MysqlAddress } from "../../src/protocols/mysql/log-in.ts";

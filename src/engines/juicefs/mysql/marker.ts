@@ -19,11 +19,11 @@ export interface Marker {
  */
 export async function putMarker(connection: MysqlConnection, prefix: string, marker: Marker): Promise<void> {
   const table = quoted(prefix + markerTable);
-  const create = `CREATE TABLE ${table} (volume VARCHAR(255) NOT NULL, started VARCHAR(255) NOT NULL, tables TEXT NOT NULL)`;
+  const create = `CREATE TABLE ${table} (volume VARCHAR(64) PRIMARY KEY NOT NULL, started VARCHAR(64) NOT NULL, tables TEXT NOT NULL)`;
   await connection.run(create);
   await connection.run(`DROP TABLE ${table}`);
   await connection.run(create);
-  await connection.run(`ALTER TABLE ${table} ADD INDEX volume (volume)`);
+  await connection.run(`ALTER TABLE ${table} ADD INDEX started (started)`);
   const { volumeId, started, tables } = marker;
   const values = [volumeId, started, JSON.stringify(tables)].map(literal).join(", ");
   await connection.run(`INSERT INTO ${table} VALUES (${values})`);

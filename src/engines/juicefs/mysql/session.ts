@@ -6,6 +6,27 @@ import type { MysqlUrl } from "./url.ts";
 /** Longest that the server waits for us: pauses of the pipeline are no reason to end the connection. */
 const patienceSeconds = 86_400;
 
+/** Nothing that an administrator may have set for all clients shall cut a result off, leave a statement open, or end it for taking long. */
+const commonVariables: Readonly<Record<string, string>> = {
+  autocommit: "1",
+  completion_type: "'NO_CHAIN'",
+  default_storage_engine: "InnoDB",
+  net_read_timeout: `${patienceSeconds}`,
+  net_write_timeout: `${patienceSeconds}`,
+  sql_big_selects: "1",
+  sql_mode: "'STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO'",
+  sql_select_limit: "18446744073709551615",
+  time_zone: "'+00:00'",
+  wait_timeout: `${patienceSeconds}`,
+};
+const mysqlVariables = { max_execution_time: "0" };
+const mariadbVariables = {
+  idle_readonly_transaction_timeout: "0",
+  idle_transaction_timeout: "0",
+  idle_write_transaction_timeout: "0",
+  max_statement_time: "0",
+};
+
 /** What stands in an error: filled in as it becomes known. */
 export function contextOf(url: MysqlUrl, role: EngineContext["role"]): EngineContext {
   return { location: url.location, role, database: url.address.database };
@@ -23,14 +44,9 @@ export async function openSession(
   const connection = await logIn(url.address, options);
   try {
     await connection.run("SET NAMES utf8mb4");
-    await connection.run(
-      `SET SESSION net_write_timeout = ${patienceSeconds}, net_read_timeout = ${patienceSeconds}, wait_timeout = ${patienceSeconds}, ` +
-        "time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO'",
-    );
-    // Kills a statement that runs for long; each of the two servers has its own.
-    await connection.run(
-      connection.isMariaDb ? "SET SESSION max_statement_time = 0" : "SET SESSION max_execution_time = 0",
-    );
+    const variables = { ...commonVariables, ...(connection.isMariaDb ? mariadbVariables : mysqlVariables) };
+    const assignments = Object.entries(variables).map(([name, value]) => `${name} = ${value}`);
+    await connection.run(`SET SESSION ${assignments.join(", ")}`);
     const [row] = await connection.query("SELECT CURRENT_USER()");
     context.account = quotedAccount(String(row[0]));
     return connection;
