@@ -117,7 +117,8 @@ export function testSource(name: string, openFixture: () => Promise<SourceFixtur
     it("shows one state while a client changes the volume", async () => {
       const old = await digest();
       {
-        using _client = fixture.openClient();
+        using held = new DisposableStack();
+        held.use(fixture.openClient());
         await using view = await (await fixture.open()).open(optionsWith());
         await fixture.change();
         assert.equal(digestOf(await takeChecked(view)), old, "the state of the opening");

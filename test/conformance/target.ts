@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { CairnError } from "../../src/model/errors.ts";
 import type { Target, TargetOptions, TargetWriter } from "../../src/model/ports.ts";
 import { errorsOf, formatFinding } from "../judge/finding.ts";
 import { judgeVolume, readVolume } from "../judge/judge-volume.ts";
@@ -216,7 +217,7 @@ async function untilReleased(begin: () => Promise<TargetWriter>): Promise<void> 
   for (const deadline = performance.now() + 60_000; performance.now() < deadline; await sleep(500)) {
     const code = await begin().then(
       () => "begun",
-      (error: { code?: string }) => error.code,
+      (error: unknown) => (error instanceof CairnError ? error.code : ""),
     );
     if (code !== "target-in-use") return;
   }

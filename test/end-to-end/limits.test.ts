@@ -40,13 +40,13 @@ const limits: readonly Limit[] = [
     what: "an extended attribute whose name is no UTF-8",
     sql: xattr("x'757365722EFFFE'", "x'61'"),
     refusing: ["postgres", "mysql"],
-    names: /xattr/,
+    names: /extended attribute|xattr/,
   },
   {
     what: "extended attributes whose names differ in case only",
     sql: `${xattr("x'757365722E6361736531'", "x'61'")}; ${xattr("x'757365722E4341534531'", "x'62'")}`,
     refusing: ["mysql"],
-    names: /xattr/,
+    names: /extended attribute|xattr/,
   },
   {
     what: "an extended attribute of 65,536 bytes",

@@ -64,7 +64,11 @@ export async function makeOddXattrs(bench: OddBench): Promise<void> {
   await syscalls.setXattr(file, "user.empty", Buffer.alloc(0));
   await syscalls.setXattr(file, "user.zeros", Buffer.alloc(17));
   await syscalls.setXattr(file, "user.every-byte", Buffer.from(Array.from({ length: 256 }, (_, byte) => byte)));
-  await syscalls.setXattr(file, "user.large", random.bytes(bench.size === "full" && bench.portable !== true ? 65_536 : 20_000));
+  await syscalls.setXattr(
+    file,
+    "user.large",
+    random.bytes(bench.size === "full" && bench.portable !== true ? 65_536 : 20_000),
+  );
   await syscalls.setXattr(file, "user.näme 😀", Buffer.from("wert"));
   if (bench.portable !== true) {
     await syscalls.setXattr(file, "user.TEXT", Buffer.from("differs in case only"));
