@@ -28,7 +28,7 @@ export function putSmall(bytes: Uint8Array, at: number, value: number): number {
   let rest = value;
   do {
     const tens = Math.floor(rest / 10);
-    bytes[--end] = 48 + rest - tens * 10;
+    bytes[--end] = 48 + (rest - tens * 10);
     rest = tens;
   } while (rest > 0);
   return after;
@@ -38,7 +38,7 @@ function putNineDigits(bytes: Uint8Array, at: number, value: number): void {
   let rest = value;
   for (let place = at + 8; place >= at; place--) {
     const tens = Math.floor(rest / 10);
-    bytes[place] = 48 + rest - tens * 10;
+    bytes[place] = 48 + (rest - tens * 10);
     rest = tens;
   }
 }
