@@ -99,7 +99,7 @@ test("attributes: the four lengths, the padding byte, the reference's example", 
   const time = "000000000000000500000000";
   assert.equal(
     encoded[0],
-    `0021ff0000000000000000${time}${time}${time}0000000200000000000010000000000000000000000000010` + "0",
+    `0021ff0000000000000000${time}${time}${time}00000002000000000000100000000000000000000000000100`,
   );
   assert.ok(encoded[1].endsWith("0900"));
   assert.ok(encoded[2].endsWith("000000000000000700"));
