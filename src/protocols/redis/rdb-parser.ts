@@ -378,6 +378,8 @@ export class RdbParser {
     this.#keyEnd = this.#end;
     this.#keyName = undefined;
     this.#type = type ?? unknownType;
+    // A name that was compressed, or a number, lies where the value's next such string will.
+    if (this.#bytes !== this.#window) this.#keepKeyName();
     if (type === undefined) throw this.#unsupported(`the type ${code} is unknown${nameOfUnread(code)}`);
     this.#keyCount++;
     const wants =

@@ -110,22 +110,17 @@ export class RedisRecords implements RedisSink, Disposable {
       this.#high = parsed.high;
       this.#named = undefined;
       if (type !== letteredType(this.#kind)) throw this.#wrongType(type);
-      if (this.#kind === keyKind.chunk || this.#kind === keyKind.legacySliceRef) this.#numbersOf(bytes, at, end);
+      if (this.#kind === keyKind.chunk || this.#kind === keyKind.legacySliceRef) {
+        this.#low = firstOfPair.low;
+        this.#high = firstOfPair.high;
+        this.#index = parsed.low;
+        if (parsed.high !== 0) throw this.#invalid("has a number above 2^32 behind the _");
+      }
     } else if (!this.#beginNamed(type, bytes, at, end)) return false;
     this.keyCount++;
     if (this.#kind === keyKind.ignored) return false;
     if (this.#kind === keyKind.chunk) this.#beginChunk();
     return true;
-  }
-
-  /** A chunk's inode and index, a slice's id and size. */
-  #numbersOf(bytes: Uint8Array, start: number, end: number): void {
-    parseUnsigned(bytes, start + 1, end);
-    this.#low = parsed.low;
-    this.#high = parsed.high;
-    parseWhole(bytes, parsed.end + 1, end);
-    if (parsed.high !== 0) throw this.#invalid("has a number above 2^32 behind the _");
-    this.#index = parsed.low;
   }
 
   /** Whether the key is one of those that are a name, perhaps with a number. */
@@ -478,9 +473,15 @@ function lettered(bytes: Uint8Array, start: number, end: number): number {
   }
 }
 
-/** Two numbers with a `_` between them. */
+/** The first of two numbers; the second is what was parsed last. */
+const firstOfPair = { low: 0, high: 0 };
+
+/** Two numbers with a `_` between them: a chunk's inode and index, a slice's id and size. */
 function isPair(bytes: Uint8Array, start: number, end: number): boolean {
-  return parseUnsigned(bytes, start, end) && bytes[parsed.end] === underscore && parseWhole(bytes, parsed.end + 1, end);
+  if (!parseUnsigned(bytes, start, end) || bytes[parsed.end] !== underscore) return false;
+  firstOfPair.low = parsed.low;
+  firstOfPair.high = parsed.high;
+  return parseWhole(bytes, parsed.end + 1, end);
 }
 
 function letteredType(kind: number): number {
