@@ -32,6 +32,8 @@ export interface CutProxy extends AsyncDisposable {
   readonly connectionCount: number;
   /** Plans a fault; counting starts anew from here. After the fault, new connections are treated the same. `undefined` heals. */
   plan: (plan: CutPlan | undefined) => void;
+  /** Does it now to the connections that there are; new ones are passed on as planned. */
+  cut: (fault: "end" | "reset") => void;
   /** Bytes per second that each direction of each connection may pass, from now on. */
   slowDown: (bytesPerSecond: number | undefined) => void;
   /** Fulfilled when the planned fault has happened. */
@@ -49,11 +51,14 @@ export async function startCutProxy(target: { port: number } | { path: string })
   let connectionCount = 0;
   let happened = Promise.withResolvers<void>();
 
-  const strike = (): void => {
+  const cut = (fault: Fault | undefined): void => {
     for (const socket of sockets) {
-      if (plan?.fault === "reset") socket.resetAndDestroy();
-      if (plan?.fault === "end") socket.destroySoon();
+      if (fault === "reset") socket.resetAndDestroy();
+      if (fault === "end") socket.destroySoon();
     }
+  };
+  const strike = (): void => {
+    cut(plan?.fault);
     happened.resolve();
   };
 
@@ -135,6 +140,7 @@ export async function startCutProxy(target: { port: number } | { path: string })
       countedFrom = { ...passed };
       happened = Promise.withResolvers<void>();
     },
+    cut,
     slowDown: (next) => {
       bytesPerSecond = next;
     },
