@@ -13,6 +13,10 @@ interface Counts {
   killPoints: number | "all";
   /** Places at which an object is truncated or a bit of it flipped, for each object. */
   damagePoints: number;
+  /** Backups, and restores, of each engine whose connection is cut at a random byte. */
+  cutRuns: number;
+  /** Files of the smaller and of the larger volume whose memory is compared. */
+  memoryFiles: readonly [few: number, many: number];
   /** Whether every defect is tried on every engine whose judge must find it. */
   allMutations: boolean;
   /** Seconds of each fuzzed parser. */
@@ -27,6 +31,8 @@ const full: Counts = {
   incrementalRuns: 50,
   killPoints: "all",
   damagePoints: 500,
+  cutRuns: 50,
+  memoryFiles: [1_000_000, 10_000_000],
   allMutations: true,
   fuzzSeconds: 60,
   rdbFuzzSeconds: 600,
@@ -38,6 +44,8 @@ const few: Counts = {
   incrementalRuns: 8,
   killPoints: 40,
   damagePoints: 50,
+  cutRuns: 5,
+  memoryFiles: [100_000, 500_000],
   allMutations: false,
   fuzzSeconds: 3,
   rdbFuzzSeconds: 5,
