@@ -3,11 +3,12 @@ import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { openSource } from "../../src/cli/registry.ts";
 import { CairnError } from "../../src/model/errors.ts";
-import type { SourceDescription } from "../../src/model/ports.ts";
-import { openBench } from "../end-to-end/bench.ts";
+import type { SourceDescription, SourceOptions } from "../../src/model/ports.ts";
+import { openBench, until } from "../end-to-end/bench.ts";
 import type { Bench, TakenSnapshot } from "../end-to-end/bench.ts";
 import { startPostgres, startPostgresStandby } from "../peers/postgres.ts";
 import type { PostgresDatabase, PostgresServer } from "../peers/postgres.ts";
+import { quietProgress } from "../support/quiet-progress.ts";
 import { fittingVolume } from "./postgres-fixtures.ts";
 
 let server: PostgresServer;
@@ -28,6 +29,11 @@ after(async () => {
   await bench[Symbol.asyncDispose]();
   await server[Symbol.asyncDispose]();
 });
+
+function viewOptions(): SourceOptions {
+  const { signal } = new AbortController();
+  return { signal, temporaryFolder: bench.folder, memoryBytes: 8 << 20, progress: quietProgress() };
+}
 
 async function describe(url: string): Promise<SourceDescription> {
   const source = await openSource(url, { keepSecrets: false, allowBlock: false });
@@ -71,13 +77,7 @@ test("TLS in all its modes", async () => {
   };
   const encrypted = async (parameters: Record<string, string>): Promise<string> => {
     const source = await openSource(urlOf(parameters), { keepSecrets: false, allowBlock: false });
-    const options = {
-      signal: new AbortController().signal,
-      temporaryFolder: bench.folder,
-      memoryBytes: 1 << 20,
-      progress: { report: () => undefined, warn: () => undefined },
-    };
-    await using _ = await source.open(options);
+    await using _ = await source.open(viewOptions());
     // Awaited here, while the view is open.
     return await server.query(
       "select bool_and(ssl) from pg_stat_ssl join pg_stat_activity using (pid) where application_name = 'cairn'",
@@ -199,6 +199,60 @@ test("a backup whose connections the server ends fails with that, and the next o
   assert.equal((await bench.backUp(volume.url)).root, taken.root);
 });
 
+/** A volume of 120,000 more files, which three connections read. */
+async function largeVolume(): Promise<PostgresDatabase> {
+  const database = await server.newDatabase();
+  await bench.restore(taken.snapshot, database.url);
+  await database.query(
+    `insert into jfs_node select 100000 + n, 1, 0, 420, 0, 0, n * 10^9, n * 10^9, n * 10^9, 1, 2, 3, 1, n, 0, 1, 0, 0, 0
+       from generate_series(1, 120000) n order by n % 1000;
+     insert into jfs_edge (parent, name, inode, type) select 1, convert_to('file-' || n, 'UTF8'), 100000 + n, 1 from generate_series(1, 120000) n;
+     insert into jfs_chunk (inode, indx, slices) select 100000 + n, 0, decode(lpad(to_hex(n), 48, '0'), 'hex') from generate_series(1, 120000) n;`,
+  );
+  return database;
+}
+
+test("a large volume is read by three connections, by fewer where the server has no more, and the state is the same", async () => {
+  const database = await largeVolume();
+  const three = await bench.backUp(database.url);
+  assert.match(three.result.manifest.consistency.method, /3 connections/);
+  const copy = await server.newDatabase();
+  await bench.restore(three.snapshot, copy.url);
+  assert.equal((await bench.backUp(copy.url)).root, three.root);
+  for (const limit of [2, 1]) {
+    await server.query(`alter role ${database.user} connection limit ${limit}`);
+    const fewer = await bench.backUp(database.url);
+    assert.match(fewer.result.manifest.consistency.method, limit === 2 ? /2 connections/ : /one connection/);
+    assert.equal(fewer.root, three.root);
+  }
+  // A restore needs three: one holds the lock, and the counts' table is open until the end.
+  const other = await server.newDatabase();
+  await server.query(`alter role ${other.user} connection limit 3`);
+  await bench.restore(taken.snapshot, other.url);
+  const few = await server.newDatabase();
+  await server.query(`alter role ${few.user} connection limit 2`);
+  await assert.rejects(bench.restore(taken.snapshot, few.url), { code: "engine-busy", exit: "targetRefused" });
+});
+
+test("a slow repository makes the server wait, and a wide read is bounded by its rate", async () => {
+  const database = await largeVolume();
+  const plain = await bench.backUp(database.url);
+  const slow = await bench.backUp(database.url, { paceMs: 20, memoryBytes: 8 << 20 });
+  assert.equal(slow.root, plain.root);
+  const source = await openSource(database.url, { keepSecrets: false, allowBlock: false });
+  await using view = await source.open({
+    ...viewOptions(),
+    pace: { bytesPerSecond: 20 << 20, pauseAboveMs: 2000 },
+  });
+  const began = performance.now();
+  let records = 0;
+  for await (const batch of view.batches()) records += batch.count;
+  // 35 MB of rows.
+  assert.ok(performance.now() - began > 1000);
+  assert.ok(records > 360_000);
+  await view.summary();
+});
+
 test("a server that freezes does not hold a backup beyond its signal", async () => {
   const own = new AbortController();
   const running = bench.backUp(volume.url, { paceMs: 40, signal: own.signal });
@@ -227,12 +281,24 @@ test("a standby is read as it replays, and says where it was", async () => {
   await assert.rejects(bench.restore(taken.snapshot, url), { code: "engine-read-only", exit: "targetRefused" });
 
   // Rows that the primary has cleaned up are taken from under a long read.
-  const running = bench.backUp(url, { paceMs: 150 });
-  running.catch(() => {});
-  await sleep(250);
-  await volume.query(
-    "update jfs_node set atime = atime + 1; delete from jfs_edge where parent > 5; vacuum jfs_node; vacuum jfs_edge",
-  );
-  const conflict = await failure(running, "standby-conflict");
+  const source = await openSource(url, { keepSecrets: false, allowBlock: false });
+  await using view = await source.open(viewOptions());
+  await volume.query("update jfs_node set atime = atime + 1; delete from jfs_edge where parent > 5");
+  await volume.query("vacuum jfs_node");
+  await volume.query("vacuum jfs_edge");
+  const readers = "select count(*) from pg_stat_activity where application_name = 'cairn'";
+  await until("the conflict", async () => (await standby.query(readers)) === "0\n");
+  const conflict = await failure(view.batches()[Symbol.asyncIterator]().next(), "standby-conflict");
   assert.match(conflict.next ?? "", /hot_standby_feedback/);
 });
+
+for (const version of ["13", "17"] as const) {
+  test(`PostgreSQL ${version} and its standby`, async () => {
+    await using other = await startPostgres({ version });
+    const database = await other.newDatabase();
+    await bench.restore(taken.snapshot, database.url);
+    assert.equal((await bench.backUp(database.url)).root, taken.root);
+    await using standby = await startPostgresStandby(other, { version });
+    assert.equal((await bench.backUp(database.urlWith({ port: standby.port }))).root, taken.root);
+  });
+}

@@ -51,6 +51,8 @@ export interface Builder extends AsyncDisposable {
 
 /** One is filled while indexes of others are built: a large table each, and one for what follows. */
 const connectionsMax = 3;
+/** `chunk_ref` is open until the end. */
+const connectionsMin = 2;
 
 const tableOf = new Map<number, CanonicalTable>(
   [nodeTable, edgeTable, chunkTable, sliceRefTable, delayedSliceTable, ...plainTables].map((table) => [
@@ -68,12 +70,14 @@ export function openBuilder(control: Session, server: Server, place: Place, opti
   const addMention = (idLow: number, idHigh: number, size: number): void => slices.add(idLow, idHigh, size);
   const counters = new Map<string, bigint>();
   const sessionIds = new Set<bigint>();
-  const created = new Set<string>();
+  // The marker came with it.
+  const created = new Set(["setting"]);
   const connections: Session[] = [];
   const idle: Session[] = [];
   const building = new Set<Promise<void>>();
   let failure: { error: unknown } | undefined;
   let current: { name: string; loader: TableLoader; session: Session } | undefined;
+  let connectionLimit = connectionsMax;
   let indexesDone = 0;
   let onIndex: (() => void) | undefined;
 
@@ -81,16 +85,32 @@ export function openBuilder(control: Session, server: Server, place: Place, opti
     if (failure !== undefined) throw failure.error;
   }
 
+  /** A server that has no third connection is filled with two. */
+  async function openAnother(): Promise<Session | undefined> {
+    if (connections.length >= connectionLimit) return undefined;
+    try {
+      const opened = await server.connect();
+      connections.push(opened);
+      return opened;
+    } catch (error) {
+      if (!(error instanceof CairnError) || error.code !== "engine-busy" || connections.length < connectionsMin)
+        throw error;
+      connectionLimit = connections.length;
+      return undefined;
+    }
+  }
+
   async function takeSession(): Promise<Session> {
     for (;;) {
       throwFailure();
       const session = idle.pop();
       if (session !== undefined) return session;
-      if (connections.length < connectionsMax) {
-        const opened = await server.connect();
-        connections.push(opened);
-        return opened;
-      }
+      const opened = await openAnother();
+      if (opened !== undefined) return opened;
+      // One may have become idle meanwhile; else one is building, for two are never held.
+      if (idle.length > 0) continue;
+      throwFailure();
+      if (building.size === 0) throw new Error("all connections of the restore are held");
       await Promise.race(building);
     }
   }
@@ -182,7 +202,7 @@ export function openBuilder(control: Session, server: Server, place: Place, opti
   async function finish(progress: (done: number, total: number) => void): Promise<void> {
     endCurrent();
     const total = tables
-      .filter(({ name }) => created.has(name) || name === sliceRefTable.table)
+      .filter(({ name }) => (created.has(name) && name !== "setting") || name === sliceRefTable.table)
       .reduce((sum, table) => sum + indexSql(schema, prefix, table).length, 0);
     onIndex = () => progress(indexesDone, total);
     onIndex();
@@ -244,7 +264,7 @@ export function openBuilder(control: Session, server: Server, place: Place, opti
 
 function noSuchTable(line: JuicefsLine, name: string): CairnError {
   return new CairnError("does-not-fit", `JuiceFS ${line} has no table for ${name} records`, {
-    unharmed: "what was written is no volume yet, and no client takes it for one",
+    unharmed: "nothing that a client takes for a volume was written",
     next: "restore for a newer line of JuiceFS",
     exit: "targetRefused",
   });

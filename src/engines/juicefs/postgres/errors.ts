@@ -42,6 +42,13 @@ export function postgresError(side: Side, error: unknown): unknown {
 export function connectError(side: Side, error: unknown): unknown {
   if (isServerError(error) || error instanceof CairnError) return postgresError(side, error);
   if (!(error instanceof ConnectionError)) return error;
+  // What the library says when the server wants a password and there is none, or another server answers.
+  if (/^SASL|SCRAM/.test(error.message)) {
+    return failure(side, "login-failed", `cannot log in to ${side.location}: ${error.message}`, {
+      next: "give the password (URL, META_PASSWORD or META_PASSWORD_FILE)",
+      cause: error,
+    });
+  }
   const isTls = /certificate|SSL|TLS|altnames|handshake/i.test(error.message);
   return failure(side, "engine-unreachable", `cannot connect to ${side.location}: ${error.message}`, {
     next: isTls
@@ -54,7 +61,7 @@ export function connectError(side: Side, error: unknown): unknown {
 function failure(side: Side, code: string, message: string, options: CairnErrorOptions): CairnError {
   const exit: ExitName = side.isTarget ? "targetRefused" : "sourceUnreachable";
   const unharmed = side.isTarget
-    ? "what was written is no volume yet, and no client takes it for one"
+    ? "nothing that a client takes for a volume was written"
     : "the database was only read";
   return new CairnError(code, message, { unharmed, exit, ...options });
 }

@@ -1,12 +1,13 @@
 import { CairnError } from "../../../model/errors.ts";
 import type { Session } from "../../../protocols/postgres/session.ts";
 import { quoteName, quoteText } from "../../../protocols/postgres/sql-text.ts";
-import { sqlTables } from "../sql/tables.ts";
+import type { JuicefsLine } from "../lines.ts";
+import { sqlTables, tablesOfLine } from "../sql/tables.ts";
 import { markerTable, volumeTables } from "../sql/volume-schema.ts";
 import type { Place } from "./catalogue.ts";
 import { readTables } from "./catalogue.ts";
 import type { Side } from "./errors.ts";
-import { placeOf } from "./schema.ts";
+import { createTableSql, indexSql, placeOf } from "./schema.ts";
 
 /** Where a restore goes. */
 export interface Ground {
@@ -15,16 +16,35 @@ export interface Ground {
   readonly side: Side;
 }
 
-/** Marks the schema as one that a restore is filling. `restore` names it, and is the name of its connections. */
+/** A restore, as its marker names it. */
+export interface MarkedRestore {
+  readonly volumeId: string;
+  readonly line: JuicefsLine;
+  /** Its name, and that of its connections. */
+  readonly restore: string;
+}
+
+/**
+ * Marks the schema as one that a restore is filling, and makes the empty table `setting`: by it the tables of one prefix are told from those of
+ * another that begins the same.
+ */
 export async function createMarker(
   session: Session,
   { place, prefix }: Ground,
-  { volumeId, restore }: { volumeId: string; restore: string },
+  { volumeId, line, restore }: MarkedRestore,
 ): Promise<void> {
   const marker = placeOf(place.schema, prefix, markerTable);
+  const setting = tablesOfLine(line).filter(({ name }) => name === "setting");
   const columns = ["volume text", "restore text", "started timestamptz"].map((column) => `${column} NOT NULL`);
   await session.query(
-    `CREATE TABLE ${marker} (${columns.join(", ")}); INSERT INTO ${marker} VALUES (${quoteText(volumeId)}, ${quoteText(restore)}, now())`,
+    [
+      `CREATE TABLE ${marker} (${columns.join(", ")})`,
+      `INSERT INTO ${marker} VALUES (${quoteText(volumeId)}, ${quoteText(restore)}, now())`,
+      ...setting.flatMap((table) => [
+        createTableSql(place.schema, prefix, table),
+        ...indexSql(place.schema, prefix, table),
+      ]),
+    ].join("; "),
   );
 }
 

@@ -109,7 +109,7 @@ function tooLarge(low: number, high: number, size: number): CairnError {
     "does-not-fit",
     `slice ${id} of ${size} bytes does not fit into PostgreSQL: numbers are below 2^63, sizes below 2^31`,
     {
-      unharmed: "what was written is no volume yet, and no client takes it for one",
+      unharmed: "nothing that a client takes for a volume was written",
       next: "restore into another engine (docs/engines/limits.md)",
       exit: "targetRefused",
       details: { slice: id.toString(), size },

@@ -156,7 +156,7 @@ const handlers: TargetCalls = {
       await setTimeouts(control, ground.place);
       await lockGround(control, ground);
       await requireFreeGround(control, ground, request.discardUnfinished);
-      await createMarker(control, ground, { volumeId: request.volumeId, restore });
+      await createMarker(control, ground, { volumeId: request.volumeId, line: request.line, restore });
       const { prefix, place } = ground;
       const builder = openBuilder(control, server, place, { ...request, prefix });
       prepared().builder = builder;
