@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { copyFileSync, mkdtempDisposableSync, readFileSync, writeFileSync } from "node:fs";
+import { randomBytes } from "node:crypto";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { setTimeout } from "node:timers/promises";
 import { openPrivateRedisView } from "../../src/engines/juicefs/redis/private-view.ts";
 import type { RedisSourceOptions } from "../../src/engines/juicefs/redis/source.ts";
 import { openRedisSource } from "../../src/engines/juicefs/redis/source.ts";
@@ -14,6 +16,7 @@ import { startRedisCluster } from "../peers/redis-cluster.ts";
 import { redisVersions } from "../peers/redis-programs.ts";
 import { startRedis, startRedisReplica, untilInfo } from "../peers/redis.ts";
 import type { RedisServer } from "../peers/redis.ts";
+import { until } from "../peers/until.ts";
 import { quietProgress } from "../support/quiet-progress.ts";
 import { attribute, volumeSetting, writeVolumeKeys } from "../support/redis-volume-keys.ts";
 import type { ViewRows } from "../support/view-rows.ts";
@@ -303,6 +306,23 @@ test("a synchronisation of a server that serves clients is not slowed down; one 
   await read(server.url(1), { scan: true }, { ...pace, pauseAboveMs: 1000 });
 });
 
+test("a replica that is read slowly is asked for no more than is taken", async () => {
+  await using server = await startRedis({ config: ["rdbcompression no"] });
+  await using connection = await volumeOn(server, 1);
+  for (let at = 0; at < 40; at++) await connection.command("SET", `other:${at}`, randomBytes(1 << 20));
+  await using replica = await startRedisReplica(server, { config: ["rdbcompression no"] });
+  const sent = async (): Promise<number> =>
+    Number(/total_net_repl_output_bytes:(\d+)/.exec(await replica.command("INFO", "stats"))?.[1]);
+  const reading = read(server.url(1), { replica: `127.0.0.1:${replica.port}` }, { bytesPerSecond: 10 << 20 });
+  await until("half of the time", replica, async () => (await sent()) > 1 << 20);
+  await setTimeout(1000);
+  // What lies in the kernel's buffers was sent, too.
+  assert.ok((await sent()) < 28 << 20, `${await sent()} bytes were sent`);
+  const { rows } = await reading;
+  assert.equal(rows.get("node")?.length, 47);
+  assert.ok((await sent()) > 40 << 20);
+});
+
 test("a database that is no volume, and options that exclude each other, are refused", async () => {
   await using server = await startRedis();
   assert.equal((await refused(read(server.url(0)))).code, "not-a-volume");
@@ -324,7 +344,7 @@ test("an aborted read ends at once, and leaves no connection behind", async () =
     memoryBytes: 32 << 20,
     progress: quietProgress(),
   });
-  setTimeout(() => controller.abort(new Error("enough")), 300);
+  void setTimeout(300).then(() => controller.abort(new Error("enough")));
   const began = performance.now();
   await assert.rejects(opening, /enough/);
   assert.ok(performance.now() - began < 3000);

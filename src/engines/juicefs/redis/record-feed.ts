@@ -3,6 +3,7 @@ import type { FullSync } from "../../../protocols/redis/full-sync.ts";
 import { RdbParser } from "../../../protocols/redis/rdb-parser.ts";
 import type { RedisSink } from "../../../protocols/redis/rdb-sink.ts";
 import type { Pacer } from "../pacer.ts";
+import type { PacedLink } from "./paced-link.ts";
 import type { RdbFile } from "./rdb-file.ts";
 import { positionOfRdb, savedAt } from "./rdb-file.ts";
 import type { ScanProgress } from "./scan-reader.ts";
@@ -15,21 +16,31 @@ export interface RecordFeed extends AsyncDisposable {
   origin(): { consistency: Consistency; position: Facts };
 }
 
+export interface SyncFeedOptions {
+  readonly database: number;
+  readonly role: "master" | "replica";
+  readonly pacer: Pacer;
+  /** Where the server is to be slowed down: shut but while a piece is being waited for. */
+  readonly link: PacedLink | undefined;
+}
+
 /** Keys from a full synchronisation that has begun. */
-export function feedFromSync(
-  sync: FullSync,
-  sink: RedisSink,
-  { database, role, pacer }: { database: number; role: "master" | "replica"; pacer: Pacer },
-): RecordFeed {
+export function feedFromSync(sync: FullSync, sink: RedisSink, options: SyncFeedOptions): RecordFeed {
+  const { database, role, pacer, link } = options;
   const parser = new RdbParser(sink, { database });
+  let taken = 0;
   let facts: Facts = {};
   return {
     async advance() {
+      // One look at an open socket brings megabytes: none is needed while some of them wait.
+      if (sync.receivedBytes === taken) link?.open();
       const piece = await sync.read();
+      link?.shut();
       if (piece === undefined) {
         facts = positionOfRdb(parser.finish());
         return false;
       }
+      taken += piece.length;
       parser.feed(piece);
       await pacer.pass(piece.length);
       return true;

@@ -14,6 +14,7 @@ import { openRedisSite } from "./connect.ts";
 import { describeRedis } from "./describe.ts";
 import { describeRdbFile } from "./describe-rdb-file.ts";
 import { openLatencyProbe } from "./latency-probe.ts";
+import { paceLink } from "./paced-link.ts";
 import type { RdbVolume } from "./rdb-file.ts";
 import { findVolumeInRdb, openRdbFile } from "./rdb-file.ts";
 import { readSetting } from "./read-setting.ts";
@@ -78,6 +79,8 @@ let state: OpenState | undefined;
 const ending = new AbortController();
 /** What waits for the socket may take this share of the memory; the rest goes to a file. */
 const queueShare = 4;
+/** How long the server may send nothing at all; it sends a line every second while it prepares. */
+const idleTimeoutMs = 60_000;
 
 function opened(): OpenState {
   if (state === undefined) throw new Error("no volume is open");
@@ -222,15 +225,19 @@ async function syncFeed(
   resources: AsyncDisposableStack,
 ): Promise<RecordFeed> {
   const { temporaryFolder, memoryBytes } = request;
-  const link = await site.connect();
+  const connection = await site.connect();
+  const link = request.pace === undefined ? undefined : paceLink(connection, idleTimeoutMs);
   try {
-    const sync = await openFullSync(link, {
+    const sync = await openFullSync(link?.connection ?? connection, {
       signal: ending.signal,
       temporaryFolder,
+      idleTimeoutMs,
       memoryBytes: Math.floor(memoryBytes / queueShare),
       onWait: (what, waitedMs) => note({ kind: "waiting", what, waitedMs }),
     });
-    return resources.use(feedFromSync(sync, volume.records, { database: site.database, role: site.role, pacer }));
+    link?.shut();
+    const { database, role } = site;
+    return resources.use(feedFromSync(sync, volume.records, { database, role, pacer, link }));
   } catch (error) {
     if (request.held === undefined || !isForbidden(error)) throw error;
     return scanFeed(request, site, volume, pacer, resources);

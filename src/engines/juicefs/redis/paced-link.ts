@@ -1,0 +1,36 @@
+import type { Socket } from "node:net";
+import type { RedisConnection } from "../../../protocols/redis/client.ts";
+
+/** A link that takes from the server only while it is open: what is not read stays in the server, which waits with the rest. */
+export interface PacedLink {
+  /** For the synchronisation; its socket is the one that is shut and opened. */
+  readonly connection: RedisConnection;
+  open(): void;
+  shut(): void;
+}
+
+/** `idleTimeoutMs`: how long the server may send nothing while the link is open. */
+export function paceLink(connection: RedisConnection, idleTimeoutMs: number): PacedLink {
+  let socket: Socket | undefined;
+  return {
+    connection: {
+      ...connection,
+      detach() {
+        const detached = connection.detach();
+        ({ socket } = detached);
+        return detached;
+      },
+    },
+    open() {
+      if (socket === undefined || socket.destroyed) return;
+      socket.setTimeout(idleTimeoutMs);
+      socket.resume();
+    },
+    shut() {
+      if (socket === undefined || socket.destroyed) return;
+      // It is our turn to be silent.
+      socket.setTimeout(0);
+      socket.pause();
+    },
+  };
+}
