@@ -45,7 +45,7 @@ const few: Counts = {
   killPoints: 40,
   damagePoints: 50,
   cutRuns: 5,
-  memoryFiles: [80_000, 320_000],
+  memoryFiles: [150_000, 600_000],
   allMutations: false,
   fuzzSeconds: 3,
   rdbFuzzSeconds: 5,
