@@ -23,12 +23,26 @@ export function putSignedDecimal(bytes: Uint8Array, at: number, low: number, hig
 
 /** Writes a whole number below 2^53 in decimal and returns where it ends. */
 export function putSmall(bytes: Uint8Array, at: number, value: number): number {
+  // Nearly all are below 2^31, and then the engine divides integers.
+  if (value <= 0x7fffffff) return putInt(bytes, at, value | 0);
   let end = at + digitsOf(value);
   const after = end;
   let rest = value;
   do {
     const tens = Math.floor(rest / 10);
     bytes[--end] = 48 + (rest - tens * 10);
+    rest = tens;
+  } while (rest > 0);
+  return after;
+}
+
+function putInt(bytes: Uint8Array, at: number, value: number): number {
+  const after = at + digitsOf(value);
+  let end = after;
+  let rest = value;
+  do {
+    const tens = (rest / 10) | 0;
+    bytes[--end] = 48 + rest - tens * 10;
     rest = tens;
   } while (rest > 0);
   return after;

@@ -24,8 +24,8 @@ export interface ListedKeysOptions {
 const groupKeys = 256;
 /** Elements that are asked for and not answered yet: some megabytes. */
 const elementsUnderWay = 65_536;
-/** A key with more is read piece by piece. */
-const elementsAtOnce = 4096;
+/** A key with more is read piece by piece; the server answers for so many in some milliseconds. */
+const elementsAtOnce = 32_768;
 
 /**
  * Reads back what a restore wrote, by the names that it noted: nobody else writes there, so this gives the same as a full synchronisation at less
