@@ -49,7 +49,7 @@ export async function backUpLive(bench: Bench, options: LiveOptions): Promise<st
 }
 
 /** The judges of a restored state: the independent checker, a mount in which every file is read, the writer's invariants. Gives the writer's rounds. */
-export async function judgeState(bench: Bench, url: string, label: string, names: number): Promise<number> {
+async function judgeState(bench: Bench, url: string, label: string, names: number): Promise<number> {
   await assertVolumeJudged(url);
   const mount = await mountVolume(url, bench.at(`mnt-${label}`), {
     workFolder: bench.at(`work-${label}`),
