@@ -1,4 +1,5 @@
 /** Engines on servers as the tests of lost connections need them: a place's URL leads through any port, and places are fresh. */
+import { restoreLockKey } from "../../src/engines/juicefs/redis/restore-marker.ts";
 import { startMariadb } from "../peers/mariadb.ts";
 import { startPostgres } from "../peers/postgres.ts";
 import { startRedis } from "../peers/redis.ts";
@@ -11,6 +12,8 @@ export interface CutEngine extends AsyncDisposable {
   readonly server: ServerProcess & { readonly port: number };
   /** An empty place for a volume. What earlier places hold may be gone afterwards. */
   newPlace: () => Promise<Place>;
+  /** Makes what a lost restore holds a place with, so that no other begins beside it, expire at once; in Redis it takes half a minute. */
+  expireLocks: () => Promise<void>;
   /** Brings to disk what is not there anyway: Redis' data. */
   save: () => Promise<void>;
 }
@@ -32,6 +35,8 @@ export function startCutEngine(name: CutEngineName, options: CutEngineOptions = 
   return starters[name](options);
 }
 
+const redisDatabase = 3;
+
 const starters: Readonly<Record<CutEngineName, (options: CutEngineOptions) => Promise<CutEngine>>> = {
   async redis({ redisConfig = [] }) {
     const password = "secret-of-redis";
@@ -42,8 +47,12 @@ const starters: Readonly<Record<CutEngineName, (options: CutEngineOptions) => Pr
         // A full synchronisation carries all databases: those of earlier tests would only cost time.
         await server.command("FLUSHALL");
         const url = (port = server.port, parameters: Record<string, string> = {}): string =>
-          withParameters(`redis://:${password}@127.0.0.1:${port}/3`, parameters);
+          withParameters(`redis://:${password}@127.0.0.1:${port}/${redisDatabase}`, parameters);
         return { url, password };
+      },
+      expireLocks: async () => {
+        await using connection = await server.connect(redisDatabase);
+        await connection.command("DEL", restoreLockKey);
       },
       save: async () => {
         await server.command("SAVE");
@@ -63,6 +72,7 @@ const starters: Readonly<Record<CutEngineName, (options: CutEngineOptions) => Pr
           password: database.password,
         };
       },
+      expireLocks: async () => undefined,
       save: async () => undefined,
       [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
     };
@@ -79,6 +89,7 @@ const starters: Readonly<Record<CutEngineName, (options: CutEngineOptions) => Pr
           password: database.password,
         };
       },
+      expireLocks: async () => undefined,
       save: async () => undefined,
       [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
     };
