@@ -30,6 +30,8 @@ export interface RdbParserOptions {
   readonly database: number | undefined;
   /** The longest string that is read whole, in bytes; in keys that nobody wants a longer one is passed over. 64 MiB unless said. */
   readonly stringBytesMax?: number;
+  /** Pass the checksum over: for a look at a part of a file, which has none. */
+  readonly unsummed?: boolean;
 }
 
 /** What an RDB says about itself, once it is read. */
@@ -81,6 +83,7 @@ export class RdbParser {
   /** Bytes yet to come that are passed over without a look. */
   #discard = 0;
   readonly #crc = new Crc64();
+  readonly #isSummed: boolean;
   /** Up to where the window is in the checksum. */
   #summed = 0;
 
@@ -129,6 +132,7 @@ export class RdbParser {
     this.#sink = sink;
     this.#wantedDatabase = options.database;
     this.#stringBytesMax = options.stringBytesMax ?? defaultStringBytesMax;
+    this.#isSummed = options.unsummed !== true;
   }
 
   /** Bytes read so far. */
@@ -162,7 +166,7 @@ export class RdbParser {
     while (at < chunk.length) {
       if (this.#discard > 0) {
         const count = Math.min(this.#discard, chunk.length - at);
-        this.#crc.update(chunk, at, at + count);
+        if (this.#isSummed) this.#crc.update(chunk, at, at + count);
         this.#base += count;
         this.#discard -= count;
         at += count;
@@ -241,7 +245,7 @@ export class RdbParser {
       if (error !== underflow) throw error;
       this.#at = this.#piece;
     }
-    this.#crc.update(this.#window, this.#summed, this.#at);
+    if (this.#isSummed) this.#crc.update(this.#window, this.#summed, this.#at);
     this.#summed = this.#at;
     if (this.#at === this.#limit) this.#emptyWindow();
   }
@@ -356,10 +360,10 @@ export class RdbParser {
   #finishStream(): void {
     if (this.#version >= 5) {
       this.#need(8);
-      this.#crc.update(this.#window, this.#summed, this.#at);
+      if (this.#isSummed) this.#crc.update(this.#window, this.#summed, this.#at);
       const low = u32At(this.#window, this.#at);
       const high = u32At(this.#window, this.#at + 4);
-      this.#hasChecksum = low !== 0 || high !== 0;
+      this.#hasChecksum = this.#isSummed && (low !== 0 || high !== 0);
       if (this.#hasChecksum && (low !== this.#crc.low || high !== this.#crc.high)) {
         throw this.#damaged("its checksum is wrong");
       }

@@ -111,7 +111,7 @@ export function findVolumeInRdb(file: RdbFile, number: number): RdbVolume {
     member: () => {},
     end: () => {},
   };
-  const parser = new RdbParser(sink, { database: undefined });
+  const parser = new RdbParser(sink, { database: undefined, unsummed: true });
   let facts: RdbFacts | undefined;
   try {
     file.rewind();
