@@ -1,4 +1,6 @@
 import { CairnError } from "../../../model/errors.ts";
+import type { RedisConnection } from "../../../protocols/redis/client.ts";
+import { textOf } from "../../../protocols/redis/client.ts";
 import { connectionLost, replyError, serverTimedOut } from "../../../protocols/redis/redis-errors.ts";
 import { putSmall, putText } from "../../../protocols/redis/put-decimal.ts";
 import type { RedisSink } from "../../../protocols/redis/rdb-sink.ts";
@@ -26,6 +28,7 @@ const groupKeys = 256;
 const elementsUnderWay = 65_536;
 /** A key with more is read piece by piece; the server answers for so many in some milliseconds. */
 const elementsAtOnce = 32_768;
+const fieldsPerScan = 4096;
 
 /**
  * Reads back what a restore wrote, by the names that it noted: nobody else writes there, so this gives the same as a full synchronisation at less
@@ -37,7 +40,7 @@ export async function* readListedKeys(
   sink: RedisSink,
   options: ListedKeysOptions,
 ): AsyncGenerator<ScanProgress, void> {
-  const long: Buffer[] = [];
+  const long: LongKey[] = [];
   let listed = 0;
   let done = 0;
   let isListEnded = false;
@@ -91,13 +94,17 @@ export async function* readListedKeys(
   await requireNothingElse(site, found);
 }
 
+/**
+ * Hashes with HSCAN: no element comes twice, for nothing is removed from them and they do not shrink. The others, which are few, as any reader
+ * of keys does.
+ */
 async function* readLongKeys(
   site: RedisSite,
   sink: RedisSink,
-  names: readonly Buffer[],
+  keys: readonly LongKey[],
   { signal, temporaryFolder }: ListedKeysOptions,
 ): AsyncGenerator<ScanProgress, number> {
-  if (names.length === 0) return 0;
+  if (keys.length === 0) return 0;
   await using connection = await site.connect();
   const reader = new KeyReader(connection, sink, site.keyPrefix.length, {
     signal,
@@ -105,14 +112,38 @@ async function* readLongKeys(
     pacer: { pass: async () => {} },
   });
   let found = 0;
-  for (const name of names) {
+  for (const { type, name } of keys) {
+    const progress: ScanProgress = { phase: "keys", done: found, total: keys.length };
+    if (type === redisType.hash) {
+      found++;
+      for await (const _ of readLongHash(connection, sink, name)) yield progress;
+      continue;
+    }
     for (const key of await reader.ask([name])) {
       found++;
       const rest = reader.put(key);
-      if (rest !== undefined) for await (const _ of rest) yield { phase: "keys", done: found, total: names.length };
+      if (rest !== undefined) for await (const _ of rest) yield progress;
     }
   }
   return found;
+}
+
+async function* readLongHash(connection: RedisConnection, sink: RedisSink, name: Buffer): AsyncGenerator<void, void> {
+  if (!sink.begin(redisType.hash, name, 0, name.length, false)) return;
+  let cursor = "0";
+  do {
+    const reply = await connection.call("HSCAN", name, cursor, "COUNT", fieldsPerScan);
+    const [next, fields] = Array.isArray(reply) ? reply : [];
+    if (!Array.isArray(fields)) throw new RangeError("a reply to HSCAN of an unknown form");
+    cursor = textOf(next ?? null) ?? "0";
+    for (let at = 0; at + 1 < fields.length; at += 2) {
+      const field = fields[at] as Buffer;
+      const value = fields[at + 1] as Buffer;
+      sink.field(field, 0, field.length, value, 0, value.length);
+    }
+    yield;
+  } while (cursor !== "0");
+  sink.end();
 }
 
 async function requireNothingElse(site: RedisSite, found: number): Promise<void> {
@@ -131,6 +162,11 @@ async function requireNothingElse(site: RedisSite, found: number): Promise<void>
   );
 }
 
+interface LongKey {
+  readonly type: number;
+  readonly name: Buffer;
+}
+
 interface Question {
   readonly asked: AskedKeys;
   readonly request: Uint8Array;
@@ -139,7 +175,7 @@ interface Question {
 }
 
 /** Neighbours of one type become one question; keys that are read otherwise go to `long`. */
-function* questionsOf(keys: Iterable<ListedKey>, long: Buffer[], count: () => void): Generator<Question, void> {
+function* questionsOf(keys: Iterable<ListedKey>, long: LongKey[], count: () => void): Generator<Question, void> {
   let names = new Uint8Array(groupKeys * 16);
   let offsets = new Uint32Array(groupKeys + 1);
   let type = -1;
@@ -157,7 +193,7 @@ function* questionsOf(keys: Iterable<ListedKey>, long: Buffer[], count: () => vo
   for (const key of keys) {
     count();
     if (key.type === redisType.set || key.type === redisType.zset || key.count > elementsAtOnce) {
-      long.push(Buffer.from(key.name.subarray(0, key.nameLength)));
+      long.push({ type: key.type, name: Buffer.from(key.name.subarray(0, key.nameLength)) });
       continue;
     }
     if (size > 0 && (key.type !== type || size === groupKeys || weight > elementsAtOnce)) yield take();

@@ -42,6 +42,7 @@ async function beginFile(
   const temporary = join(dirname(path), `${basename(path)}.cairn-${randomBytes(6).toString("hex")}.tmp`);
   const thread = startThread<TargetCalls>(new URL("target-thread.ts", import.meta.url), options.signal, () => {});
   const batches = openBatchLine(thread, plan, options);
+  let isFinished = false;
   let isPublished = false;
   const said = async <Result>(run: () => Promise<Result>): Promise<Result> => {
     try {
@@ -51,6 +52,7 @@ async function beginFile(
     }
   };
   async function publish(): Promise<void> {
+    if (!isFinished) throw new Error("the restore is not finished");
     await thread.call("seal", settingJson(batches.setting, plan, line));
     await thread.call("close", undefined);
     giveName(temporary, path);
@@ -58,7 +60,11 @@ async function beginFile(
   }
   const writer: TargetWriter = {
     write: (batch) => said(() => batches.write(batch)),
-    finish: () => said(() => batches.finish()),
+    finish: () =>
+      said(async () => {
+        await batches.finish();
+        isFinished = true;
+      }),
     readBack: () => openPrivateRedisView({ rdbFile: temporary, database }, options, batches.setting),
     publish: () => said(publish),
     async [Symbol.asyncDispose]() {

@@ -122,6 +122,7 @@ async function openWriter(restore: Restore, claimed: Claimed): Promise<TargetWri
   const line = openBatchLine(thread, plan, options);
   // In a cluster a server has keys of others as well, which the count would not tell apart.
   const keyList = keyPrefix === "" ? join(options.temporaryFolder, `restored-keys-${marker.token}.list`) : undefined;
+  let isFinished = false;
   let isPublished = false;
   const failedUnharmed = "what was written is removed as far as the connection allows; the snapshot is unchanged";
   const said = async <Result>(run: () => Promise<Result>): Promise<Result> => {
@@ -149,6 +150,7 @@ async function openWriter(restore: Restore, claimed: Claimed): Promise<TargetWri
   }
 
   async function publish(): Promise<void> {
+    if (!isFinished) throw new Error("the restore is not finished");
     const json = settingJson(line.setting, plan, choices.line ?? newestLine);
     await requireClaim(connection, keyPrefix, marker.token);
     watch?.[Symbol.dispose]();
@@ -176,6 +178,7 @@ async function openWriter(restore: Restore, claimed: Claimed): Promise<TargetWri
           keep();
         }
         await thread.call("close", undefined);
+        isFinished = true;
       }),
     readBack: () =>
       said(() =>

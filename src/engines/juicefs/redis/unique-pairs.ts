@@ -1,5 +1,6 @@
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
+import { releaseBytes } from "../../../std/release.ts";
 
 /**
  * Pairs of a key and a value in any order, some of them several times, each handed out once: of equal keys the last one written. Pairs go to
@@ -75,7 +76,13 @@ export function openUniquePairs(temporaryFolder: string, expected: number): Uniq
       part.used += size;
     },
     *pairs() {
-      for (const part of parts) if (part.pairs > 0) yield* uniqueOf(load(part), part.pairs);
+      for (const part of parts) {
+        if (part.pairs === 0) continue;
+        const bytes = load(part);
+        yield* uniqueOf(bytes, part.pairs);
+        // Left to the collector, the parts of a directory of 5 million entries pile up to 200 MB.
+        releaseBytes(bytes);
+      }
     },
     [Symbol.dispose]() {
       for (const part of parts) if (part.file !== undefined) closeSync(part.file);
@@ -113,6 +120,7 @@ function* uniqueOf(bytes: Buffer, pairs: number): Generator<PairSpan, void> {
     const keyEnd = keyStart + bytes.readUInt32LE(entry - 1);
     yield { bytes, keyStart, keyEnd, valueEnd: keyEnd + bytes.readUInt32LE(entry - 1 + 4) };
   }
+  releaseBytes(new Uint8Array(table.buffer));
 }
 
 function sameKey(bytes: Buffer, other: number, start: number, end: number): boolean {
