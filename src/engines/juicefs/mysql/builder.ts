@@ -40,9 +40,9 @@ export interface BuilderOptions {
   readonly now: number;
 }
 
-/** Two connections: rows go over one while the other builds the indexes of tables that are complete. */
+/** Rows go over some connections, while another one builds the indexes of tables that are complete. */
 export interface BuilderConnections {
-  readonly rows: MysqlConnection;
+  readonly rows: readonly [MysqlConnection, ...MysqlConnection[]];
   readonly indexes: MysqlConnection;
 }
 
@@ -67,9 +67,14 @@ export function restoredTables(line: JuicefsLine, prefix: string): string[] {
   return tablesOfLine(line).map(({ name }) => prefix + name);
 }
 
-export function openBuilder({ rows, indexes }: BuilderConnections, way: LoadWay, options: BuilderOptions): Builder {
+export function openBuilder(
+  { rows: rowConnections, indexes }: BuilderConnections,
+  way: LoadWay,
+  options: BuilderOptions,
+): Builder {
   const { line, tablePrefix: prefix, counts } = options;
   const tables = tablesOfLine(line);
+  const [rows] = rowConnections;
   const slices = new SliceSet(options.temporaryFolder, options.memoryBytes / 4);
   const exceptions = new SliceSet(options.temporaryFolder, options.memoryBytes / 16);
   const counters = new Map<string, bigint>();
@@ -101,7 +106,7 @@ export function openBuilder({ rows, indexes }: BuilderConnections, way: LoadWay,
       );
     }
     const columns = table.columns.map((column) => column.name);
-    current = { table, loader: openTableLoader(rows, way, prefix, layout, columns) };
+    current = { table, loader: openTableLoader(rowConnections, way, prefix, layout, columns) };
     return current.loader;
   }
 

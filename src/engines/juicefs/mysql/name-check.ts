@@ -39,7 +39,7 @@ export async function openNameCheck(
   }
   const xattr = layouts.get("xattr");
   if (xattr === undefined) throw new RangeError("xattr has no layout");
-  const loader: TableLoader = openTableLoader(connection, way, "", { ...xattr, table }, ["id", "inode", "name"]);
+  const loader: TableLoader = openTableLoader([connection], way, "", { ...xattr, table }, ["id", "inode", "name"]);
 
   async function asked(run: () => Promise<void>): Promise<void> {
     try {

@@ -9,6 +9,8 @@ import type { RowField, RowLayout } from "./table-rows.ts";
 export interface LoadWay {
   /** LOAD DATA LOCAL where the server takes it, else INSERT statements. */
   readonly isLocalData: boolean;
+  /** Several statements may number the rows of one table at a time (innodb_autoinc_lock_mode = 2). */
+  readonly numbersAtOnce: boolean;
   /** The server's max_allowed_packet. */
   readonly packetBytes: number;
 }
@@ -30,27 +32,33 @@ const rowsPerLook = 256;
 /** Asks the server how rows can be sent. */
 export async function findLoadWay(connection: MysqlConnection): Promise<LoadWay> {
   const rows = await connection.query(
-    "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('local_infile', 'max_allowed_packet')",
+    "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('local_infile', 'max_allowed_packet', 'innodb_autoinc_lock_mode')",
   );
   const values = new Map(rows.map(([name, value]) => [String(name), String(value)]));
   return {
     isLocalData: values.get("local_infile")?.toUpperCase() === "ON",
+    numbersAtOnce: values.get("innodb_autoinc_lock_mode") === "2",
     packetBytes: Number(values.get("max_allowed_packet") ?? 1 << 20),
   };
 }
 
-/** A loader for a table that has the given columns. */
+/**
+ * A loader for a table that has the given columns. With several connections the rows go over all of them at a time, where the server does not make one
+ * statement wait for the other.
+ */
 export function openTableLoader(
-  connection: MysqlConnection,
+  connections: readonly [MysqlConnection, ...MysqlConnection[]],
   way: LoadWay,
   prefix: string,
   { table, fields }: RowLayout,
   columns: readonly string[],
 ): TableLoader {
   const present = fields.filter(({ name }) => columns.includes(name));
-  return way.isLocalData
-    ? new LocalDataLoader(connection, prefix + table, present)
-    : new InsertLoader(connection, way, prefix + table, present);
+  const [first] = connections;
+  if (!way.isLocalData) return new InsertLoader(first, way, prefix + table, present);
+  const isNumbered = present.some(({ from }) => from.length === 0);
+  const used = isNumbered && !way.numbersAtOnce ? [first] : connections;
+  return new LocalDataLoader(used.map((connection) => new LocalDataStream(connection, prefix + table, present)));
 }
 
 /** The values of one batch, row by row. */
@@ -78,11 +86,32 @@ async function requireAllRows(
   throw new MysqlProtocolError(`the server took ${affectedRows} of ${rows} rows`);
 }
 
+/** Hands each batch to the stream that is ready for one. */
+class LocalDataLoader implements TableLoader {
+  readonly #streams: readonly LocalDataStream[];
+  #nextId = 1;
+
+  constructor(streams: readonly LocalDataStream[]) {
+    this.#streams = streams;
+  }
+
+  async write(batch: Batch): Promise<void> {
+    const ready = this.#streams.find((stream) => stream.isReady);
+    const stream = ready ?? (await Promise.race(this.#streams.map((one) => one.ready())));
+    await stream.write(batch, this.#nextId);
+    this.#nextId += batch.count;
+  }
+
+  async end(): Promise<void> {
+    await Promise.all(this.#streams.map((stream) => stream.end()));
+  }
+}
+
 /**
  * One LOAD DATA LOCAL after the other. Columns in which all records are default are not sent but set by the statement; when a batch needs more
  * columns than the statement has, another one begins.
  */
-class LocalDataLoader implements TableLoader {
+class LocalDataStream {
   readonly #connection: MysqlConnection;
   readonly #table: string;
   readonly #fields: readonly RowField[];
@@ -91,9 +120,9 @@ class LocalDataLoader implements TableLoader {
   #sent: RowField[] = [];
   #stream: LoadStream | undefined;
   #sending: Promise<void> | undefined;
+  #isSending = false;
   #statementBytes = 0;
   #statementRows = 0;
-  #nextId = 1;
 
   constructor(connection: MysqlConnection, table: string, fields: readonly RowField[]) {
     this.#connection = connection;
@@ -101,7 +130,17 @@ class LocalDataLoader implements TableLoader {
     this.#fields = fields;
   }
 
-  async write(batch: Batch): Promise<void> {
+  /** Whether nothing is on its way that a write would wait for. */
+  get isReady(): boolean {
+    return !this.#isSending;
+  }
+
+  async ready(): Promise<this> {
+    await this.#sending;
+    return this;
+  }
+
+  async write(batch: Batch, firstId: number): Promise<void> {
     const isNeeded = ({ from }: RowField): boolean =>
       from.length === 0 || from.some((index) => batch.columns[index] !== undefined);
     const isMissing = this.#fields.some((field) => isNeeded(field) && !this.#sent.includes(field));
@@ -110,24 +149,28 @@ class LocalDataLoader implements TableLoader {
       this.#sent = this.#fields.filter((field) => this.#sent.includes(field) || isNeeded(field));
     }
     this.#stream ??= await this.#begin();
-    const put = bindFields(this.#sent, batch, this.#nextId);
+    const put = bindFields(this.#sent, batch, firstId);
     for (let row = 0; row < batch.count;) {
       const [text] = this.#texts;
       text.clear();
-      for (; row < batch.count && text.length < insertStatementBytes;) {
+      while (row < batch.count && text.length < insertStatementBytes) {
         const stop = Math.min(batch.count, row + rowsPerLook);
         while (row < stop) put(text, row++);
       }
       await this.#sending;
-      const sending = this.#stream.write(text.bytes);
-      // Its failure is seen by the next wait.
-      sending.catch(() => {});
-      this.#sending = sending;
-      this.#statementBytes += text.length;
+      this.#send(this.#stream, text);
       this.#texts.reverse();
     }
-    this.#nextId += batch.count;
     this.#statementRows += batch.count;
+  }
+
+  #send(stream: LoadStream, text: RowText): void {
+    this.#isSending = true;
+    const sending = stream.write(text.bytes).finally(() => (this.#isSending = false));
+    // Its failure is seen by the next wait.
+    sending.catch(() => {});
+    this.#sending = sending;
+    this.#statementBytes += text.length;
   }
 
   #begin(): Promise<LoadStream> {
