@@ -3,6 +3,7 @@ import type { ConnectionOptions } from "node:tls";
 import pg from "pg";
 import type { Connection, Submittable } from "pg";
 import { ProtocolError } from "./protocol-error.ts";
+import { releaseBytes } from "../../std/release.ts";
 import { splitMessages } from "./message-splitter.ts";
 
 /** Where and as whom to connect. */
@@ -236,6 +237,8 @@ class CopyOutStatement implements CopyOut {
       this.#lastDataMs = performance.now();
       try {
         messages.push(chunk);
+        // Left to the collector, read chunks pile up to some hundred megabytes before it looks.
+        releaseBytes(chunk);
       } catch (error) {
         this.#fail(error);
       }

@@ -16,7 +16,7 @@ const largestBytes = 2n ** 30n - 65536n;
 const largestKey = 2600n;
 
 /** Highest values by column: PostgreSQL's integers are signed, and JuiceFS declares all small ones `integer`. */
-export const postgresLimits: ColumnLimits = {
+const postgresLimits: ColumnLimits = {
   ...Object.fromEntries(
     juicefs.tables
       .filter((table) => table.name !== "setting")
