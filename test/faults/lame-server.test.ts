@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { performance } from "node:perf_hooks";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { counts } from "../counts.ts";
 import type { CairnRun } from "../end-to-end/run-cairn.ts";
 import { startCutProxy } from "../peers/cut-proxy.ts";
 import type { CutProxy } from "../peers/cut-proxy.ts";
@@ -23,7 +24,14 @@ const exitOfSource = 3;
 const exitOfTarget = 4;
 const exitOfInterrupt = 130;
 const lost = ["connection-lost", "engine-unreachable"];
-const isSoak = process.env["CAIRN_SOAK"] === "1";
+const isSoak = counts.cutRuns >= 50;
+
+/** Parameters of a URL that make an engine impatient. Only a soak waits for the others: Redis' minute, PostgreSQL's five. */
+const quickPatience: Readonly<Record<CutEngineName, Record<string, string> | undefined>> = {
+  redis: undefined,
+  postgres: undefined,
+  mysql: { readTimeout: "2s" },
+};
 
 /** Less than any run here takes on the wire, more than any hello. */
 const halfWay = 1_500_000;
@@ -86,8 +94,7 @@ for (const name of cutEngineNames) {
     assert.equal(await countVerified(repository), 0);
   });
 
-  // PostgreSQL's patience is five minutes, and no parameter of the URL shortens it.
-  const patience = { redis: { "read-timeout": "2s" }, postgres: undefined, mysql: { readTimeout: "2s" } }[name];
+  const patience = quickPatience[name];
   if (patience === undefined && !isSoak) continue;
   test(`${name}: a server that falls silent is given up`, async () => {
     await using stage = await openStage(name);

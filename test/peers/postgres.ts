@@ -133,7 +133,7 @@ async function launch(place: Place, options: PostgresOptions): Promise<PostgresS
   const query = (sql: string, database = "postgres"): Promise<string> =>
     runCommand("psql", ["-h", folder, "-p", String(port), "-U", "postgres", "-d", database, ...queryOptions], {
       input: sql,
-      environment: { PGOPTIONS: "--client-min-messages=warning" },
+      environment: { PGOPTIONS: "--client-min-messages=warning --statement-timeout=0 --lock-timeout=0" },
     });
   const server = await startServer({
     name: "PostgreSQL",
