@@ -30,12 +30,12 @@ export function rdbFile(magic: string, ...parts: Uint8Array[]): Buffer {
 }
 
 const u16 = (value: number): Buffer => Buffer.from([value & 255, value >> 8]);
-export const u32 = (value: number): Buffer => {
+const u32 = (value: number): Buffer => {
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32LE(value);
   return bytes;
 };
-export const i64 = (value: bigint): Buffer => {
+const i64 = (value: bigint): Buffer => {
   const bytes = Buffer.alloc(8);
   bytes.writeBigInt64LE(value);
   return bytes;
@@ -61,7 +61,7 @@ function ziplistElement(value: string | bigint): Buffer {
   return Buffer.from([0xe0, ...whole]);
 }
 
-export function ziplist(values: readonly (string | bigint)[]): Buffer {
+function ziplist(values: readonly (string | bigint)[]): Buffer {
   const parts: Buffer[] = [];
   let before = 0;
   let tail = 10;
@@ -77,7 +77,7 @@ export function ziplist(values: readonly (string | bigint)[]): Buffer {
   return Buffer.concat([u32(at + 1), u32(tail), u16(values.length), ...parts, Buffer.from([255])]);
 }
 
-export function zipmap(pairs: readonly (readonly [string, string])[]): Buffer {
+function zipmap(pairs: readonly (readonly [string, string])[]): Buffer {
   const length = (text: string): Buffer =>
     text.length < 254 ? Buffer.from([text.length]) : Buffer.concat([Buffer.from([254]), u32(text.length)]);
   const parts = pairs.map(([name, value], at) => {
@@ -95,7 +95,7 @@ export function zipmap(pairs: readonly (readonly [string, string])[]): Buffer {
 }
 
 /** A listpack of texts and numbers. */
-export function listpack(values: readonly (string | bigint)[]): Buffer {
+function listpack(values: readonly (string | bigint)[]): Buffer {
   const parts = values.map((value) => {
     const element = listpackElement(value);
     return Buffer.concat([element, backLength(element.length)]);

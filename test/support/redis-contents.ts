@@ -10,7 +10,7 @@ export type RedisContents = Map<string, { type: string; values: string[] }>;
 const types = ["string", "list", "set", "zset", "hash"];
 
 /** A sink that keeps everything. */
-export function gatheringSink(): RedisSink & { contents: RedisContents } {
+function gatheringSink(): RedisSink & { contents: RedisContents } {
   const contents: RedisContents = new Map();
   let name = "";
   let type = "";

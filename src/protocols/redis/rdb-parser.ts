@@ -1,10 +1,8 @@
 import type { CompactEntries } from "./compact-entries.ts";
-import { i32At, numberPlaceBytes, u16At, u32At } from "./compact-entries.ts";
-import { Crc64 } from "./crc64.ts";
-import { writeDecimal } from "./decimal.ts";
+import { u32At } from "./compact-entries.ts";
 import { IntsetEntries } from "./intset.ts";
 import { ListpackEntries } from "./listpack.ts";
-import { expandLzf } from "./lzf.ts";
+import { RdbInput, underflow } from "./rdb-input.ts";
 import { rdbDamaged, rdbUnsupported } from "./rdb-error.ts";
 import type { RedisSink } from "./rdb-sink.ts";
 import type { SkipSteps } from "./rdb-skip.ts";
@@ -47,19 +45,13 @@ export interface RdbFacts {
   readonly bytes: number;
 }
 
-const windowBytes = 256 << 10;
 const defaultStringBytesMax = 64 << 20;
-/** An LZF match of three bytes gives 264: a string that claims more is not worth its memory. */
-const lzfRatioMax = 132;
 const auxCountMax = 64;
 const auxBytesMax = 1024;
 const newestRedis = 15;
 const newestValkey = 81;
 
 const unknownType: RdbType = { type: undefined, name: "unknown", head: false, one: true, item: rdbItem.string };
-
-/** Thrown, and caught again, where the bytes at hand end inside the piece that is being read. */
-const underflow = new Error("more bytes are needed");
 
 const state = { magic: 0, opcode: 1, value: 2, items: 3, skip: 4, steps: 5, done: 6 } as const;
 
@@ -71,22 +63,7 @@ const state = { magic: 0, opcode: 1, value: 2, items: 3, skip: 4, steps: 5, done
 export class RdbParser {
   readonly #sink: RedisSink;
   readonly #wantedDatabase: number | undefined;
-  readonly #stringBytesMax: number;
-
-  #window = new Uint8Array(windowBytes);
-  #at = 0;
-  #limit = 0;
-  /** Where in the RDB the window begins. */
-  #base = 0;
-  /** Where the piece that is being read begins. */
-  #piece = 0;
-  /** Bytes yet to come that are passed over without a look. */
-  #discard = 0;
-  readonly #crc = new Crc64();
-  readonly #isSummed: boolean;
-  /** Up to where the window is in the checksum. */
-  #summed = 0;
-
+  readonly #input: RdbInput;
   #state: number = state.magic;
   #version = 0;
   #isValkey = false;
@@ -102,7 +79,7 @@ export class RdbParser {
   #left = 0;
   #keyStart = 0;
   #keyEnd = 0;
-  #keyBytes: Uint8Array = this.#window;
+  #keyBytes: Uint8Array = new Uint8Array(0);
   #keyName: string | undefined;
 
   #pattern: readonly number[] = [];
@@ -112,15 +89,6 @@ export class RdbParser {
   /** Steps that belong to a key, which ends with them. */
   #stepsEndKey = false;
 
-  /** The string that was read last. */
-  #bytes: Uint8Array = this.#window;
-  #start = 0;
-  #end = 0;
-  /** The same in two places: a field's name, and its value. */
-  readonly #numbers = new Uint8Array(2 * numberPlaceBytes);
-  readonly #expanded = [new Uint8Array(windowBytes), new Uint8Array(windowBytes)];
-  /** The special form that the length read last stands for; -1: it was a length. */
-  #form = -1;
   readonly #double = new DataView(new ArrayBuffer(8));
 
   readonly #listpack = new ListpackEntries();
@@ -131,13 +99,18 @@ export class RdbParser {
   constructor(sink: RedisSink, options: RdbParserOptions) {
     this.#sink = sink;
     this.#wantedDatabase = options.database;
-    this.#stringBytesMax = options.stringBytesMax ?? defaultStringBytesMax;
-    this.#isSummed = options.unsummed !== true;
+    this.#input = new RdbInput({
+      stringBytesMax: options.stringBytesMax ?? defaultStringBytesMax,
+      isSummed: options.unsummed !== true,
+      beforeMove: () => this.#keepKeyName(),
+      damaged: (what) => this.#damaged(what),
+      unsupported: (what) => this.#unsupported(what),
+    });
   }
 
   /** Bytes read so far. */
   get offset(): number {
-    return this.#base + this.#at;
+    return this.#input.offset;
   }
 
   /** The database of the key that is being read. */
@@ -157,34 +130,18 @@ export class RdbParser {
 
   /** Bytes that the parser holds: the window, and expanded strings. */
   get heldBytes(): number {
-    return this.#window.length + this.#expanded[0].length + this.#expanded[1].length;
+    return this.#input.heldBytes;
   }
 
   /** Takes the next bytes; they may be overwritten afterwards. */
   feed(chunk: Uint8Array): void {
-    let at = 0;
-    while (at < chunk.length) {
-      if (this.#discard > 0) {
-        const count = Math.min(this.#discard, chunk.length - at);
-        if (this.#isSummed) this.#crc.update(chunk, at, at + count);
-        this.#base += count;
-        this.#discard -= count;
-        at += count;
-        continue;
-      }
-      this.#makeRoom();
-      const count = Math.min(this.#window.length - this.#limit, chunk.length - at);
-      this.#window.set(at === 0 && count === chunk.length ? chunk : chunk.subarray(at, at + count), this.#limit);
-      this.#limit += count;
-      at += count;
-      this.#run();
-    }
+    this.#input.feed(chunk, () => this.#run());
   }
 
   /** There are no more bytes. Throws `rdb-damaged` when the RDB is not complete. */
   finish(): RdbFacts {
     if (this.#state !== state.done) {
-      const offset = this.#base + this.#limit;
+      const offset = this.#input.cameBytes;
       throw rdbDamaged(offset === 0 ? "it is empty" : "it ends too early", offset, this.#currentKey());
     }
     return {
@@ -197,26 +154,10 @@ export class RdbParser {
     };
   }
 
-  #makeRoom(): void {
-    if (this.#limit < this.#window.length) return;
-    this.#keepKeyName();
-    if (this.#at === 0) {
-      const grown = new Uint8Array(this.#window.length * 2);
-      grown.set(this.#window);
-      this.#window = grown;
-      return;
-    }
-    this.#window.copyWithin(0, this.#at, this.#limit);
-    this.#base += this.#at;
-    this.#limit -= this.#at;
-    this.#summed = 0;
-    this.#at = 0;
-  }
-
   #run(): void {
     try {
       for (;;) {
-        this.#piece = this.#at;
+        this.#input.piece = this.#input.at;
         switch (this.#state) {
           case state.opcode:
             this.#opcode();
@@ -237,35 +178,19 @@ export class RdbParser {
             this.#magic();
             break;
           default:
-            if (this.#at < this.#limit) throw this.#damaged("there is more behind its end");
+            if (this.#input.at < this.#input.limit) throw this.#damaged("there is more behind its end");
             throw underflow;
         }
       }
     } catch (error) {
       if (error !== underflow) throw error;
-      this.#at = this.#piece;
+      this.#input.at = this.#input.piece;
     }
-    if (this.#isSummed) this.#crc.update(this.#window, this.#summed, this.#at);
-    this.#summed = this.#at;
-    if (this.#at === this.#limit) this.#emptyWindow();
-  }
-
-  #emptyWindow(): void {
-    this.#keepKeyName();
-    this.#base += this.#limit;
-    this.#at = 0;
-    this.#limit = 0;
-    this.#summed = 0;
-    if (this.#window.length > windowBytes) this.#window = new Uint8Array(windowBytes);
-  }
-
-  #need(count: number): void {
-    if (this.#at + count > this.#limit) throw underflow;
   }
 
   #magic(): void {
-    this.#need(9);
-    const text = Buffer.from(this.#window.subarray(this.#at, this.#at + 9)).toString("latin1");
+    this.#input.need(9);
+    const text = Buffer.from(this.#input.window.subarray(this.#input.at, this.#input.at + 9)).toString("latin1");
     const found = /^(REDIS|VALKEY)([0-9]{3,4})$/.exec(text);
     if (found === null) throw this.#damaged("it begins neither with REDIS nor with VALKEY and a version");
     this.#isValkey = found[1] === "VALKEY";
@@ -276,29 +201,26 @@ export class RdbParser {
         `it has version ${this.#version} of the format of ${this.#isValkey ? "Valkey" : "Redis"}, and ${newest} is the newest known`,
       );
     }
-    this.#at += 9;
+    this.#input.at += 9;
     this.#state = state.opcode;
   }
 
   #opcode(): void {
-    this.#need(1);
-    const code = this.#window[this.#at++];
+    const code = this.#input.byte();
     if (code < rdbOpcode.keyMetadata) {
       this.#key(code);
       return;
     }
     switch (code) {
       case rdbOpcode.selectDatabase:
-        this.#selectDatabase(this.#count());
+        this.#selectDatabase(this.#input.count());
         break;
       case rdbOpcode.expiresSeconds:
-        this.#need(4);
-        this.#at += 4;
+        this.#input.pass(4);
         this.#expires = true;
         break;
       case rdbOpcode.expiresMilliseconds:
-        this.#need(8);
-        this.#at += 8;
+        this.#input.pass(8);
         this.#expires = true;
         break;
       case rdbOpcode.resizeDatabase:
@@ -308,11 +230,10 @@ export class RdbParser {
         this.#auxField();
         break;
       case rdbOpcode.frequency:
-        this.#need(1);
-        this.#at++;
+        this.#input.pass(1);
         break;
       case rdbOpcode.idle:
-        this.#length();
+        this.#input.length();
         break;
       case rdbOpcode.moduleAux:
         this.#begin(moduleSteps(3));
@@ -345,51 +266,45 @@ export class RdbParser {
   }
 
   #auxField(): void {
-    this.#string(0);
+    this.#input.string(0);
     const name = this.#text();
-    this.#string(1);
-    if (this.#aux.size < auxCountMax && name.length <= auxBytesMax && this.#end - this.#start <= auxBytesMax) {
+    this.#input.string(1);
+    if (
+      this.#aux.size < auxCountMax &&
+      name.length <= auxBytesMax &&
+      this.#input.end - this.#input.start <= auxBytesMax
+    ) {
       this.#aux.set(name, this.#text());
     }
   }
 
   #text(): string {
-    return Buffer.from(this.#bytes.buffer, this.#bytes.byteOffset + this.#start, this.#end - this.#start).toString();
+    const { bytes, start, end } = this.#input;
+    return Buffer.from(bytes.subarray(start, end)).toString();
   }
 
   #finishStream(): void {
-    if (this.#version >= 5) {
-      this.#need(8);
-      if (this.#isSummed) this.#crc.update(this.#window, this.#summed, this.#at);
-      const low = u32At(this.#window, this.#at);
-      const high = u32At(this.#window, this.#at + 4);
-      this.#hasChecksum = this.#isSummed && (low !== 0 || high !== 0);
-      if (this.#hasChecksum && (low !== this.#crc.low || high !== this.#crc.high)) {
-        throw this.#damaged("its checksum is wrong");
-      }
-      this.#at += 8;
-      this.#summed = this.#at;
-    }
+    if (this.#version >= 5) this.#hasChecksum = this.#input.checksum();
     this.#countKeys();
     this.#state = state.done;
   }
 
   #key(code: number): void {
     const type = rdbTypes.get(code) ?? (this.#isValkey ? valkeyTypes : redisTypes).get(code);
-    this.#string(0);
-    this.#keyBytes = this.#bytes;
-    this.#keyStart = this.#start;
-    this.#keyEnd = this.#end;
+    this.#input.string(0);
+    this.#keyBytes = this.#input.bytes;
+    this.#keyStart = this.#input.start;
+    this.#keyEnd = this.#input.end;
     this.#keyName = undefined;
     this.#type = type ?? unknownType;
     // A name that was compressed, or a number, lies where the value's next such string will.
-    if (this.#bytes !== this.#window) this.#keepKeyName();
+    if (this.#input.bytes !== this.#input.window) this.#keepKeyName();
     if (type === undefined) throw this.#unsupported(`the type ${code} is unknown${nameOfUnread(code)}`);
     this.#keyCount++;
     const wants =
       (this.#wantedDatabase === undefined || this.#database === this.#wantedDatabase) &&
       type.type !== undefined &&
-      this.#sink.begin(type.type, this.#bytes, this.#start, this.#end, this.#expires);
+      this.#sink.begin(type.type, this.#input.bytes, this.#input.start, this.#input.end, this.#expires);
     this.#expires = false;
     if (wants) this.#state = state.value;
     else if (type.item === rdbItem.stream || type.item === rdbItem.module) {
@@ -407,27 +322,23 @@ export class RdbParser {
     this.#type = undefined;
     this.#keyName = undefined;
     this.#state = state.opcode;
-    // What a huge string needed is not needed for the next one.
-    for (const place of [0, 1]) {
-      if (this.#expanded[place].length > 1 << 20) this.#expanded[place] = new Uint8Array(windowBytes);
-    }
+    this.#input.trim();
   }
 
   #value(): void {
     const type = this.#type;
     if (type === undefined) throw new Error("no key is open");
     if (type.item === rdbItem.string) {
-      this.#string(0);
-      this.#sink.string(this.#bytes, this.#start, this.#end);
+      this.#input.string(0);
+      this.#sink.string(this.#input.bytes, this.#input.start, this.#input.end);
       this.#sink.end();
       this.#endKey();
       return;
     }
     if (type.head) {
-      this.#need(8);
-      this.#at += 8;
+      this.#input.pass(8);
     }
-    this.#left = type.one ? 1 : this.#count();
+    this.#left = type.one ? 1 : this.#input.count();
     this.#item = type.item;
     this.#state = state.items;
   }
@@ -436,7 +347,7 @@ export class RdbParser {
     while (this.#left > 0) {
       this.#readItem();
       this.#left--;
-      this.#piece = this.#at;
+      this.#input.piece = this.#input.at;
     }
     this.#sink.end();
     this.#endKey();
@@ -445,10 +356,10 @@ export class RdbParser {
   #readItem(): void {
     switch (this.#item) {
       case rdbItem.quicklistNode: {
-        const form = this.#length();
-        this.#string(0);
+        const form = this.#input.length();
+        this.#input.string(0);
         if (form === 2) this.#elements(this.#listpack);
-        else if (form === 1) this.#sink.element(this.#bytes, this.#start, this.#end);
+        else if (form === 1) this.#sink.element(this.#input.bytes, this.#input.start, this.#input.end);
         else throw this.#damaged(`a node of a list has the unknown form ${form}`);
         break;
       }
@@ -456,59 +367,59 @@ export class RdbParser {
         this.#field();
         break;
       case rdbItem.element:
-        this.#string(0);
-        this.#sink.element(this.#bytes, this.#start, this.#end);
+        this.#input.string(0);
+        this.#sink.element(this.#input.bytes, this.#input.start, this.#input.end);
         break;
       case rdbItem.listpackFields:
-        this.#string(0);
+        this.#input.string(0);
         this.#fields(this.#listpack, 2);
         break;
       case rdbItem.listpackTimedFields:
-        this.#string(0);
+        this.#input.string(0);
         this.#fields(this.#listpack, 3);
         break;
       case rdbItem.ziplistFields:
-        this.#string(0);
+        this.#input.string(0);
         this.#fields(this.#ziplist, 2);
         break;
       case rdbItem.zipmapFields:
-        this.#string(0);
+        this.#input.string(0);
         this.#fields(this.#zipmap, 2);
         break;
       case rdbItem.timedField:
-        this.#length();
+        this.#input.length();
         this.#field();
         break;
       case rdbItem.fieldWithTime:
         this.#fieldWithTime();
         break;
       case rdbItem.listpackElements:
-        this.#string(0);
+        this.#input.string(0);
         this.#elements(this.#listpack);
         break;
       case rdbItem.ziplistElements:
-        this.#string(0);
+        this.#input.string(0);
         this.#elements(this.#ziplist);
         break;
       case rdbItem.intsetElements:
-        this.#string(0);
+        this.#input.string(0);
         this.#elements(this.#intset);
         break;
       case rdbItem.listpackScores:
-        this.#string(0);
+        this.#input.string(0);
         this.#scores(this.#listpack);
         break;
       case rdbItem.ziplistScores:
-        this.#string(0);
+        this.#input.string(0);
         this.#scores(this.#ziplist);
         break;
       case rdbItem.textScore:
-        this.#string(0);
-        this.#sink.member(this.#bytes, this.#start, this.#end, this.#textScore());
+        this.#input.string(0);
+        this.#sink.member(this.#input.bytes, this.#input.start, this.#input.end, this.#textScore());
         break;
       case rdbItem.binaryScore:
-        this.#string(0);
-        this.#sink.member(this.#bytes, this.#start, this.#end, this.#binaryScore());
+        this.#input.string(0);
+        this.#sink.member(this.#input.bytes, this.#input.start, this.#input.end, this.#binaryScore());
         break;
       default:
         throw new Error(`no item of layout ${this.#item} is read`);
@@ -516,34 +427,29 @@ export class RdbParser {
   }
 
   #field(): void {
-    this.#string(0);
-    const name = this.#bytes;
-    const start = this.#start;
-    const end = this.#end;
-    this.#string(1);
-    this.#sink.field(name, start, end, this.#bytes, this.#start, this.#end);
+    this.#input.string(0);
+    const { bytes: name, start, end } = this.#input;
+    this.#input.string(1);
+    this.#sink.field(name, start, end, this.#input.bytes, this.#input.start, this.#input.end);
   }
 
   #fieldWithTime(): void {
-    this.#string(0);
-    const name = this.#bytes;
-    const start = this.#start;
-    const end = this.#end;
-    this.#string(1);
-    this.#need(8);
-    this.#at += 8;
-    this.#sink.field(name, start, end, this.#bytes, this.#start, this.#end);
+    this.#input.string(0);
+    const { bytes: name, start, end } = this.#input;
+    this.#input.string(1);
+    this.#input.pass(8);
+    this.#sink.field(name, start, end, this.#input.bytes, this.#input.start, this.#input.end);
   }
 
   #elements(entries: CompactEntries): void {
-    entries.open(this.#bytes, this.#start, this.#end);
+    entries.open(this.#input.bytes, this.#input.start, this.#input.end);
     while (entries.next()) this.#sink.element(entries.bytes, entries.start, entries.end);
     if (entries.problem !== undefined) throw this.#damaged(entries.problem);
   }
 
   /** Names and values in turn; with a `width` of 3 each pair is followed by a time. */
   #fields(entries: CompactEntries, width: number): void {
-    entries.open(this.#bytes, this.#start, this.#end);
+    entries.open(this.#input.bytes, this.#input.start, this.#input.end);
     while (entries.next()) {
       const name = entries.bytes;
       const { start, end } = entries;
@@ -555,7 +461,7 @@ export class RdbParser {
   }
 
   #scores(entries: CompactEntries): void {
-    entries.open(this.#bytes, this.#start, this.#end);
+    entries.open(this.#input.bytes, this.#input.start, this.#input.end);
     while (entries.next()) {
       const member = entries.bytes;
       const { start, end } = entries;
@@ -573,125 +479,20 @@ export class RdbParser {
   }
 
   #textScore(): number {
-    this.#need(1);
-    const length = this.#window[this.#at++];
+    const length = this.#input.byte();
     if (length === 253) return Number.NaN;
     if (length === 254) return Number.POSITIVE_INFINITY;
     if (length === 255) return Number.NEGATIVE_INFINITY;
-    this.#need(length);
-    this.#at += length;
-    return this.#scoreOf(this.#window, this.#at - length, this.#at);
+    this.#input.pass(length);
+    return this.#scoreOf(this.#input.window, this.#input.at - length, this.#input.at);
   }
 
   #binaryScore(): number {
-    this.#need(8);
-    this.#double.setUint32(0, u32At(this.#window, this.#at), true);
-    this.#double.setUint32(4, u32At(this.#window, this.#at + 4), true);
-    this.#at += 8;
+    this.#input.need(8);
+    this.#double.setUint32(0, u32At(this.#input.window, this.#input.at), true);
+    this.#double.setUint32(4, u32At(this.#input.window, this.#input.at + 4), true);
+    this.#input.at += 8;
     return this.#double.getFloat64(0, true);
-  }
-
-  /** A length, or the special form of the string that follows (`#form`). Above 2^53 it is not exact. */
-  #length(): number {
-    const at = this.#at;
-    if (at >= this.#limit) throw underflow;
-    const window = this.#window;
-    const lead = window[at];
-    this.#form = -1;
-    if (lead < 64) {
-      this.#at = at + 1;
-      return lead;
-    }
-    if (lead < 128) {
-      this.#need(2);
-      this.#at = at + 2;
-      return ((lead & 63) << 8) | window[at + 1];
-    }
-    if (lead >= 192) {
-      this.#at = at + 1;
-      this.#form = lead & 63;
-      return 0;
-    }
-    if (lead === 0x80) {
-      this.#need(5);
-      this.#at = at + 5;
-      return bigEndian32(window, at + 1);
-    }
-    if (lead !== 0x81) throw this.#damaged("a length has an unknown form");
-    this.#need(9);
-    this.#at = at + 9;
-    return bigEndian32(window, at + 1) * 4294967296 + bigEndian32(window, at + 5);
-  }
-
-  /** A length that must be one. */
-  #count(): number {
-    const length = this.#length();
-    if (this.#form >= 0 || length > Number.MAX_SAFE_INTEGER) throw this.#damaged("a count is none");
-    return length;
-  }
-
-  /** Reads a string into `#bytes[#start … #end)`. Two can be held, in the places 0 and 1. */
-  #string(place: 0 | 1): void {
-    const length = this.#length();
-    if (this.#form >= 0) {
-      this.#specialString(place);
-      return;
-    }
-    const at = this.#at;
-    if (at + length > this.#limit) {
-      this.#requireReadable(length);
-      throw underflow;
-    }
-    this.#bytes = this.#window;
-    this.#start = at;
-    this.#end = at + length;
-    this.#at = at + length;
-  }
-
-  #specialString(place: 0 | 1): void {
-    const form = this.#form;
-    if (form === 3) {
-      this.#expand(place);
-      return;
-    }
-    if (form > 3) throw this.#damaged(`a string has the unknown form ${form}`);
-    const size = 1 << form;
-    this.#need(size);
-    const at = this.#at;
-    const window = this.#window;
-    const value =
-      size === 1 ? (window[at] << 24) >> 24 : size === 2 ? (u16At(window, at) << 16) >> 16 : i32At(window, at);
-    this.#at = at + size;
-    this.#bytes = this.#numbers;
-    this.#start = place * numberPlaceBytes;
-    this.#end = writeDecimal(value, this.#numbers, this.#start);
-  }
-
-  #expand(place: 0 | 1): void {
-    const packed = this.#count();
-    const length = this.#count();
-    this.#requireReadable(packed);
-    this.#requireReadable(length);
-    if (length > packed * lzfRatioMax) throw this.#damaged("a compressed string claims too great a length");
-    this.#need(packed);
-    const at = this.#at;
-    if (this.#expanded[place].length < length) {
-      this.#expanded[place] = new Uint8Array(Math.max(length, 2 * this.#expanded[place].length));
-    }
-    const to = this.#expanded[place];
-    if (!expandLzf(this.#window, at, at + packed, to, length)) {
-      throw this.#damaged("a compressed string cannot be expanded");
-    }
-    this.#at = at + packed;
-    this.#bytes = to;
-    this.#start = 0;
-    this.#end = length;
-  }
-
-  #requireReadable(length: number): void {
-    if (length > this.#stringBytesMax) {
-      throw this.#unsupported(`a string has ${length} bytes, and ${this.#stringBytesMax} is the most that is read`);
-    }
   }
 
   /** Passes over the contents of a key, string by string. */
@@ -700,18 +501,17 @@ export class RdbParser {
       const type = this.#type;
       if (type === undefined) throw new Error("no key is open");
       if (type.head) {
-        this.#need(8);
-        this.#at += 8;
+        this.#input.pass(8);
       }
-      this.#left = type.one ? 1 : this.#count();
-      this.#piece = this.#at;
+      this.#left = type.one ? 1 : this.#input.count();
+      this.#input.piece = this.#input.at;
     }
     const pattern = this.#pattern;
     while (this.#left > 0) {
       while (this.#patternAt < pattern.length) {
         this.#skip(pattern[this.#patternAt]);
         this.#patternAt++;
-        this.#piece = this.#at;
+        this.#input.piece = this.#input.at;
       }
       this.#patternAt = 0;
       this.#left--;
@@ -732,7 +532,7 @@ export class RdbParser {
     if (steps === undefined) throw new Error("nothing is passed over");
     for (;;) {
       const result = this.#skip(this.#request);
-      this.#piece = this.#at;
+      this.#input.piece = this.#input.at;
       const next = steps.next(result);
       if (next.done === true) {
         if (next.value !== undefined) throw this.#damaged(next.value);
@@ -748,42 +548,23 @@ export class RdbParser {
   #skip(request: number): number {
     switch (request) {
       case skipLength: {
-        const length = this.#length();
-        if (this.#form >= 0) throw this.#damaged("a number is none");
+        const length = this.#input.length();
+        if (this.#input.form >= 0) throw this.#damaged("a number is none");
         return length;
       }
       case skipString:
-        this.#skipString();
+        this.#input.skipString();
         return 0;
       case skipTextScore: {
-        this.#need(1);
-        const length = this.#window[this.#at];
-        this.#need(1 + (length < 253 ? length : 0));
-        this.#at += 1 + (length < 253 ? length : 0);
+        this.#input.need(1);
+        const length = this.#input.window[this.#input.at];
+        this.#input.pass(1 + (length < 253 ? length : 0));
         return 0;
       }
       default:
-        this.#need(request);
-        this.#at += request;
+        this.#input.pass(request);
         return 0;
     }
-  }
-
-  #skipString(): void {
-    let length = this.#length();
-    if (this.#form === 3) {
-      length = this.#count();
-      this.#count();
-    } else if (this.#form > 3) throw this.#damaged(`a string has the unknown form ${this.#form}`);
-    else if (this.#form >= 0) length = 1 << this.#form;
-    const here = this.#limit - this.#at;
-    if (length <= here) {
-      this.#at += length;
-      return;
-    }
-    if (length > Number.MAX_SAFE_INTEGER) throw this.#damaged("a length is none");
-    this.#discard = length - here;
-    this.#at = this.#limit;
   }
 
   #damaged(what: string): Error {
@@ -812,8 +593,4 @@ export class RdbParser {
 function nameOfUnread(code: number): string {
   const name = unreadTypes.get(code);
   return name === undefined ? "" : `: ${name}`;
-}
-
-function bigEndian32(bytes: Uint8Array, at: number): number {
-  return ((bytes[at] << 24) | (bytes[at + 1] << 16) | (bytes[at + 2] << 8) | bytes[at + 3]) >>> 0;
 }
