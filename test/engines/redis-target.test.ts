@@ -285,6 +285,54 @@ test("a database that loses its marker is not published", async () => {
   assert.equal(await connection.text("EXISTS", "setting"), "0");
 });
 
+test("what others write or remove while the volume is being restored is noticed, and theirs stays", async () => {
+  for (const dedicated of [false, true]) {
+    await using own = await startRedis();
+    await using connection = await own.connect(1);
+    const meddle = (...command: string[]): ((target: Target) => Target) =>
+      tampered((writer) => ({
+        async readBack() {
+          await connection.command(...command);
+          return await writer.readBack();
+        },
+      }));
+    const choices = { dedicated };
+    await assertRefused("target-lost", own.url(1), { wrap: meddle("SET", "mine", "1"), choices });
+    assert.equal(await keysOf(own, 1), 1);
+    await connection.command("DEL", "mine");
+    for (const command of [
+      ["DEL", "i1"],
+      ["HDEL", "d1", "project"],
+      ["SET", "nextinode", "3"],
+    ]) {
+      const failed = bench.restore(taken.snapshot, own.url(1), { wrap: meddle(...command), choices });
+      await assert.rejects(failed, (error) => error instanceof CairnError && error.code === "proof-failed");
+      assert.equal(await keysOf(own, 1), 0);
+    }
+  }
+});
+
+test("a server that answers no more ends the restore, at once when it is interrupted", async () => {
+  await using own = await startRedis();
+  const controller = new AbortController();
+  const freeze = tampered((writer) => ({
+    async finish() {
+      own.freeze();
+      setTimeout(() => controller.abort(new Error("interrupted")), 500);
+      await writer.finish();
+    },
+  }));
+  const began = performance.now();
+  await assert.rejects(
+    bench.restore(taken.snapshot, own.url(), { wrap: freeze, signal: controller.signal }),
+    /interrupted/,
+  );
+  assert.ok(performance.now() - began < 15_000);
+  own.thaw();
+  assert.ok((await keysOf(own, 0)) > 0);
+  assert.equal(await own.command("EXISTS", "setting"), "0");
+});
+
 test("a server that stops in the middle ends the restore with the reason", async () => {
   for (const dedicated of [false, true]) {
     const own = await startRedis();

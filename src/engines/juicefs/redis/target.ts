@@ -220,6 +220,8 @@ function fillRequest(
 
 /** How long a user who gave up waits for the database to be emptied; what is left after that is known by its marker. */
 const cleanUpMs = 60_000;
+/** And for a server that says nothing any more. */
+const cleanUpSilenceMs = 5000;
 
 /**
  * Removes what this restore wrote, over a connection of its own: the restore's signal may have ended the others. What cannot be
@@ -227,9 +229,10 @@ const cleanUpMs = 60_000;
  */
 async function cleanUp(restore: Restore, marker: RestoreMarker, isDedicated: boolean): Promise<void> {
   const signal = AbortSignal.timeout(cleanUpMs);
+  const url = { ...restore.url, readTimeoutMs: cleanUpSilenceMs };
   try {
-    if (isDedicated) await unfollow(restore.url, marker.token, signal);
-    const site = await openSite(restore, signal);
+    if (isDedicated) await unfollow(url, marker.token, signal);
+    const site = await openSite({ ...restore, url }, signal);
     await using connection = await site.connect();
     const standing = await readMarker(connection, site.keyPrefix);
     if (standing?.token === marker.token) await wipe(connection, site.keyPrefix);
