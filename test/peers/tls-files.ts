@@ -34,7 +34,7 @@ const edition = "2";
 const days = "3650";
 
 /** Makes the files, or finds them made. */
-export async function tlsFiles(): Promise<TlsFiles> {
+async function tlsFiles(): Promise<TlsFiles> {
   const folder = join(cacheFolder(), "tls", edition);
   if (!existsSync(folder)) {
     mkdirSync(dirname(folder), { recursive: true });
