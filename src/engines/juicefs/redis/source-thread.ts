@@ -169,9 +169,7 @@ async function openFile(request: OpenRequest, path: string, resources: AsyncDisp
 async function openServer(request: OpenRequest, resources: AsyncDisposableStack): Promise<FoundVolume> {
   const site = await siteOf(request);
   for (const { code, message } of site.warnings) progress.warn(code, message);
-  const connection = resources.use(await site.connect());
-  const fields =
-    request.held?.setting ?? (await readSetting(connection, site, parseRedisUrl(request.url).location)).fields;
+  const fields = request.held?.setting ?? (await settingOf(site, request.url));
   const { volume, ...named } = openRecords(request, fields, request.held?.prefix ?? site.keyPrefix, resources);
   if (!request.scan && request.held === undefined) requirePaceable(request, site);
   const pacer = await openSitePacer(request, site, resources);
@@ -182,6 +180,11 @@ async function openServer(request: OpenRequest, resources: AsyncDisposableStack)
     ? scanFeed(request, site, volume, pacer, resources)
     : await syncFeed(request, site, volume, pacer, resources);
   return { ...named, volume, feed };
+}
+
+async function settingOf(site: RedisSite, url: string): Promise<readonly SettingField[]> {
+  await using connection = await site.connect();
+  return (await readSetting(connection, site, parseRedisUrl(url).location)).fields;
 }
 
 function openRecords(
