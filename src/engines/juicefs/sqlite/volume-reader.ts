@@ -1,6 +1,5 @@
 import type { Batch } from "../../../model/batch.ts";
 import { batchFromRows, signedAt } from "../../../model/batch.ts";
-import { CairnError } from "../../../model/errors.ts";
 import { juicefs, juicefsTable } from "../../../model/juicefs.ts";
 import type { Facts, Finding } from "../../../model/ports.ts";
 import { integer64Sink } from "../../../std/column-sink.ts";
@@ -10,9 +9,8 @@ import type { SqlValue } from "../../../protocols/sqlite/record.ts";
 import { openTableScan } from "../../../protocols/sqlite/scan-table.ts";
 import { canonicalCounters } from "../counters.ts";
 import type { SplitSetting } from "../secrets.ts";
-import { splitSecrets } from "../secrets.ts";
 import type { SettingField } from "../setting.ts";
-import { parseSetting, settingRows, settingText } from "../setting.ts";
+import { settingRows, settingText } from "../setting.ts";
 import { SliceRefCheck } from "../slice-ref-check.ts";
 import type { SliceRefVisitor } from "../slice-ref-differences.ts";
 import { findSliceRefDifferences } from "../slice-ref-differences.ts";
@@ -26,6 +24,7 @@ import {
   sliceRefTable,
 } from "../sql/canonical-tables.ts";
 import type { CanonicalTable } from "../sql/canonical-tables.ts";
+import { counterRowsMax, countersOfRows, settingOfRows, settingRowsMax } from "../sql/read-rows.ts";
 import { sqlTables } from "../sql/tables.ts";
 import type { VolumeSchema } from "../sql/volume-schema.ts";
 import { readVolumeSchema } from "../sql/volume-schema.ts";
@@ -65,10 +64,6 @@ export interface VolumeReader {
   /** After the last batch. */
   summary(): VolumeSummary;
 }
-
-/** Tables of few records in a healthy database; more are a sign of another. */
-const settingRowsMax = 16;
-const counterRowsMax = 10_000;
 
 /**
  * Opens the volume: checks that every table and column is known, and reads setting and counters. Throws `not-a-volume`,
@@ -174,47 +169,28 @@ function namedRows(database: Database, table: string, rowCountMax: number): Map<
 function readSetting(database: Database, prefix: string): SplitSetting {
   const table = `${prefix}setting`;
   const rows = namedRows(database, table, settingRowsMax);
-  const other = rows.find((row) => row.get("name") !== "format");
-  if (other !== undefined) {
-    throw new CairnError(
-      "unknown-schema",
-      `${database.path}: table ${table} has the unknown row ${JSON.stringify(String(other.get("name")))}`,
-      {
-        unharmed: "the database was only read",
-        next: "use a version of Cairn that knows this JuiceFS",
-        exit: "sourceUnreachable",
-      },
-    );
-  }
-  const value = rows[0]?.get("value");
-  if (typeof value !== "string" && !(value instanceof Uint8Array)) {
-    throw new CairnError("not-formatted", `${database.path} has JuiceFS' tables, but no setting: nobody can mount it`, {
-      unharmed: "the database was only read",
-      next: "format the volume with juicefs, or check the path; a restore that was not finished looks like this, too",
-      exit: "sourceUnreachable",
-    });
-  }
-  return splitSecrets(parseSetting(typeof value === "string" ? value : Buffer.from(value).toString()));
+  return settingOfRows(
+    { location: database.path, table },
+    rows.map((row) => [textOf(row.get("name")) ?? "", textOf(row.get("value"))]),
+  );
 }
 
 function readCounters(database: Database, prefix: string): Map<string, bigint> {
-  const counters = new Map<string, bigint>();
-  for (const row of namedRows(database, `${prefix}counter`, counterRowsMax)) {
-    const name = row.get("name");
-    const value = row.get("value");
-    if ((typeof name !== "string" && !(name instanceof Uint8Array)) || typeof value !== "bigint") {
-      throw new CairnError(
-        "counter-invalid",
-        `${database.path}: a row of table ${prefix}counter has no name or no whole number`,
-        {
-          unharmed: "the database was only read",
-          exit: "sourceUnreachable",
-        },
-      );
-    }
-    counters.set(Buffer.from(name).toString(), value);
-  }
-  return counters;
+  const table = `${prefix}counter`;
+  const rows = namedRows(database, table, counterRowsMax);
+  return countersOfRows(
+    { location: database.path, table },
+    rows.map((row) => {
+      const value = row.get("value");
+      return [textOf(row.get("name")), typeof value === "bigint" ? value : null];
+    }),
+  );
+}
+
+/** TEXT, and a BLOB in its place, as text. */
+function textOf(value: SqlValue | undefined): string | null {
+  if (typeof value === "string") return value;
+  return value instanceof Uint8Array ? Buffer.from(value).toString() : null;
 }
 
 function countOmitted(database: Database, schema: VolumeSchema): Record<string, number> {
