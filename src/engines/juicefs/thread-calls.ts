@@ -81,7 +81,8 @@ export function startThread<Calls>(
     }
     const call = waiting.get(message.id);
     waiting.delete(message.id);
-    if (waiting.size === 0) worker.unref();
+    // A late answer of a thread that is being ended must not let the process go before its end.
+    if (waiting.size === 0 && ended === undefined) worker.unref();
     if (message.error === undefined) call?.resolve(message.result);
     else call?.reject(errorFromData(message.error));
   });

@@ -36,7 +36,7 @@ export async function requireSuitable(
   await requireRights(connection, site.keyPrefix);
 }
 
-export function notMaster(address: string): CairnError {
+function notMaster(address: string): CairnError {
   return new CairnError("target-not-master", `Redis at ${address} is a replica: what is written there is lost`, {
     exit: "targetRefused",
     unharmed: "nothing was written",
