@@ -6,6 +6,7 @@ import { openPacer } from "../pacer.ts";
 import type { SettingField } from "../setting.ts";
 import type { CallableThread } from "../thread-calls.ts";
 import { startThread } from "../thread-calls.ts";
+import { endThread } from "./end-thread.ts";
 import { openProbe } from "./probe.ts";
 import type { OpenRequest, SourceCalls } from "./source-thread.ts";
 import type { MysqlUrl } from "./url.ts";
@@ -67,7 +68,8 @@ async function openThreadView(
   request: Pick<OpenRequest, "keepSecrets" | "role" | "heldSetting">,
 ): Promise<SourceView> {
   await using resources = new AsyncDisposableStack();
-  const thread = resources.use(startSourceThread(signal));
+  const thread = startSourceThread(signal);
+  resources.defer(() => endThread(thread));
   const volume = await thread.call("open", { url, memoryBytes, temporaryFolder, ...request });
   const probe = pace?.pauseAboveMs === undefined ? undefined : resources.use(await openProbe(url));
   const pacer = resources.use(

@@ -13,6 +13,7 @@ import { formatSetting, parseSetting, settingFieldsOf } from "../setting.ts";
 import type { CallableThread } from "../thread-calls.ts";
 import { startThread } from "../thread-calls.ts";
 import { restoredTables } from "./builder.ts";
+import { endThread } from "./end-thread.ts";
 import { requirePlanFits, requireSettingFits } from "./column-limits.ts";
 import type { Marker } from "./marker.ts";
 import { openReadBackView, readStoredSetting } from "./source.ts";
@@ -97,7 +98,7 @@ async function beginRestore(
     });
     return makeWriter(restore);
   } catch (error) {
-    await thread[Symbol.asyncDispose]();
+    await endThread(thread);
     if (isBegun) await discard(restore, false);
     throw error;
   }
@@ -110,7 +111,7 @@ async function checkNames({ plan, thread }: Restore): Promise<void> {
 
 /** Removes what was written, on a new connection; where that fails, the marker stays, and with it the way to remove it later. */
 async function discard({ url, options, marker }: Restore, isSealed: boolean): Promise<void> {
-  await using thread = startThread<TargetCalls>(
+  const thread = startThread<TargetCalls>(
     new URL("target-thread.ts", import.meta.url),
     AbortSignal.timeout(discardMs),
     () => {},
@@ -123,6 +124,8 @@ async function discard({ url, options, marker }: Restore, isSealed: boolean): Pr
       `what was written into ${url.location} could not be removed: ${messageOf(error)}; no client takes it for a volume; ` +
         "the next restore removes it with --discard-unfinished",
     );
+  } finally {
+    await endThread(thread);
   }
 }
 
@@ -212,7 +215,7 @@ function makeWriter(restore: Restore): TargetWriter {
     publish,
 
     async [Symbol.asyncDispose]() {
-      await thread[Symbol.asyncDispose]();
+      await endThread(thread);
       if (state !== "published") await discard(restore, state === "wrong");
     },
   };
