@@ -189,6 +189,8 @@ const handlers: TargetCalls = {
   publish: (setting) =>
     step(async () => {
       const { control, ground, analyzing } = prepared();
+      // Its presence says that all tables are filled.
+      if (analyzing === undefined) throw new Error("nothing was finished");
       const { place, prefix } = ground;
       await analyzing;
       const table = placeOf(place.schema, prefix, "setting");
