@@ -6,7 +6,6 @@ import { openPacer } from "../pacer.ts";
 import type { SettingField } from "../setting.ts";
 import type { CallableThread } from "../thread-calls.ts";
 import { startThread } from "../thread-calls.ts";
-import { endThread } from "./end-thread.ts";
 import { openProbe } from "./probe.ts";
 import type { OpenRequest, SourceCalls } from "./source-thread.ts";
 import type { MysqlUrl } from "./url.ts";
@@ -68,8 +67,7 @@ async function openThreadView(
   request: Pick<OpenRequest, "keepSecrets" | "role" | "heldSetting">,
 ): Promise<SourceView> {
   await using resources = new AsyncDisposableStack();
-  const thread = startSourceThread(signal);
-  resources.defer(() => endThread(thread));
+  const thread = resources.use(startSourceThread(signal));
   const volume = await thread.call("open", { url, memoryBytes, temporaryFolder, ...request });
   const probe = pace?.pauseAboveMs === undefined ? undefined : resources.use(await openProbe(url));
   const pacer = resources.use(

@@ -13,7 +13,6 @@ import { formatSetting, parseSetting, settingFieldsOf } from "../setting.ts";
 import type { CallableThread } from "../thread-calls.ts";
 import { startThread } from "../thread-calls.ts";
 import { restoredTables } from "./builder.ts";
-import { endThread } from "./end-thread.ts";
 import { requirePlanFits, requireSettingFits } from "./column-limits.ts";
 import type { Marker } from "./marker.ts";
 import { openReadBackView, readStoredSetting } from "./source.ts";
@@ -98,7 +97,7 @@ async function beginRestore(
     });
     return makeWriter(restore);
   } catch (error) {
-    await endThread(thread);
+    await thread[Symbol.asyncDispose]();
     if (isBegun) await discard(restore, false);
     throw error;
   }
@@ -125,7 +124,7 @@ async function discard({ url, options, marker }: Restore, isSealed: boolean): Pr
         "the next restore removes it with --discard-unfinished",
     );
   } finally {
-    await endThread(thread);
+    await thread[Symbol.asyncDispose]();
   }
 }
 
@@ -215,7 +214,7 @@ function makeWriter(restore: Restore): TargetWriter {
     publish,
 
     async [Symbol.asyncDispose]() {
-      await endThread(thread);
+      await thread[Symbol.asyncDispose]();
       if (state !== "published") await discard(restore, state === "wrong");
     },
   };
