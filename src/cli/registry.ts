@@ -112,7 +112,7 @@ const redisSchemes = new Set(["redis", "rediss", "unix"]);
 const postgresSchemes = new Set(["postgres", "postgresql"]);
 
 /** A path without a scheme that ends in `.rdb`: no Redis server has such a name. */
-function isRdbPath(url: string): boolean {
+export function isRdbPath(url: string): boolean {
   return !url.includes("://") && url.endsWith(".rdb");
 }
 

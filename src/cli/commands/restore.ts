@@ -1,3 +1,4 @@
+import { basename, dirname, resolve } from "node:path";
 import { CairnError } from "../../model/errors.ts";
 import { advanceIdsDefault } from "../../operations/changes/counters.ts";
 import { restoreHazards } from "../../operations/hazards.ts";
@@ -17,7 +18,7 @@ import { openSnapshotAt } from "../open-snapshot.ts";
 import type { VolumeOptions } from "../open-snapshot.ts";
 import { formatCount, formatSeconds, formatTime } from "../output/format.ts";
 import type { JsonObject } from "../output/output.ts";
-import { openTarget } from "../registry.ts";
+import { isRdbPath, openTarget } from "../registry.ts";
 import { howToSetSecrets, requireNotHeld, secretsGiven, secretsMissing } from "../secrets.ts";
 import { openTemporaryFolder } from "../temporary-folder.ts";
 
@@ -86,7 +87,16 @@ export async function restore(
   const shownUrl = withoutPassword(url ?? "");
   const isReplaced = options.replace !== undefined;
   const notes = hazards.filter(({ severity }) => severity === "info");
-  await output.text(`${describe(result, { manifest, shownUrl, missing, isReplaced, replaced, notes }).join("\n")}\n`);
+  const told = {
+    manifest,
+    shownUrl,
+    database: databaseNumber(options.database) ?? 0,
+    missing,
+    isReplaced,
+    replaced,
+    notes,
+  };
+  await output.text(`${describe(result, told).join("\n")}\n`);
   await output.result("restore", {
     snapshot: manifest.id,
     volume: manifest.volume,
@@ -168,6 +178,8 @@ function wantedChanges(options: RestoreCommandOptions): WantedChanges {
 interface Told {
   manifest: Manifest;
   shownUrl: string;
+  /** In an .rdb file. */
+  database: number;
   missing: readonly string[];
   isReplaced: boolean;
   /** The snapshot of what was there. */
@@ -176,9 +188,13 @@ interface Told {
   notes: readonly Finding[];
 }
 
-function describe(result: RestoreResult, { manifest, shownUrl, missing, isReplaced, replaced, notes }: Told): string[] {
+function describe(
+  result: RestoreResult,
+  { manifest, shownUrl, database, missing, isReplaced, replaced, notes }: Told,
+): string[] {
   const { seconds, changes } = result;
-  const quoted = shellQuote(shownUrl);
+  const rdbFile = isRdbPath(shownUrl) ? shownUrl : undefined;
+  const quoted = rdbFile === undefined ? shellQuote(shownUrl) : `redis://HOST/${database}`;
   const records = Object.values(result.records).reduce((sum, count) => sum + count, 0);
   const isSame = result.root === result.restoredRoot;
   const lines = [
@@ -205,6 +221,7 @@ function describe(result: RestoreResult, { manifest, shownUrl, missing, isReplac
       ...howToSetSecrets(missing, quoted),
     );
   }
+  if (rdbFile !== undefined) lines.push("", ...howToStartFrom(rdbFile));
   lines.push(
     "",
     ...(isReplaced
@@ -215,6 +232,15 @@ function describe(result: RestoreResult, { manifest, shownUrl, missing, isReplac
       : copyWarning(quoted)),
   );
   return lines;
+}
+
+/** A server reads the file when it starts, and then only: a running one would write over it. */
+function howToStartFrom(file: string): string[] {
+  const path = resolve(file);
+  return [
+    "Start a Redis from the file (with appendonly no, or it would not look at it):",
+    `  ${commandText("redis-server", ["--dir", dirname(path), "--dbfilename", basename(path), "--appendonly", "no"])}`,
+  ];
 }
 
 /** A restored volume shares UUID and bucket with the original: whoever cleans up in one deletes blocks of the other. */
