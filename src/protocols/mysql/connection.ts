@@ -180,7 +180,7 @@ async function refuse(link: PacketLink): Promise<never> {
 }
 
 /** An EOF packet is shorter than 9 bytes; a row that begins with 0xfe is longer. */
-export function isEof(packet: Uint8Array): boolean {
+function isEof(packet: Uint8Array): boolean {
   return packet[0] === eofHeader && packet.length < 9;
 }
 

@@ -18,7 +18,7 @@ export interface EngineContext {
 }
 
 /** The rights that a backup and a restore need, in the words of GRANT. */
-export const neededRights = {
+const neededRights = {
   source: "SELECT",
   target: "SELECT, INSERT, DELETE, CREATE, DROP, ALTER, INDEX, CREATE TEMPORARY TABLES",
 } as const;

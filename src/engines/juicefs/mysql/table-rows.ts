@@ -46,7 +46,7 @@ const id: RowField = {
 };
 
 /** The layout of a table whose rows are canonical records; columns that the line's table lacks are left out by the caller. */
-export function layoutOf({ table, canonicalTable, columns }: CanonicalTable): RowLayout {
+function layoutOf({ table, canonicalTable, columns }: CanonicalTable): RowLayout {
   const plain = columns.map(([name, index]) => plainField(canonicalTable, name, index));
   const times = canonicalTable === juicefsTable.node ? nodeMoments.flatMap(momentFields) : [];
   return { table, fields: [...(numbered.has(table) ? [id] : []), ...plain, ...times] };
