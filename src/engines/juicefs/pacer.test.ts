@@ -77,3 +77,10 @@ test("a probe that fails ends the read", async () => {
   await sleep(5);
   await assert.rejects(pacer.pass(1), /gone/);
 });
+
+test("a probe that nobody asked for may fail", async () => {
+  await using pacer = openPacer({ pace: undefined, probe: () => Promise.reject(new Error("gone")), signal, progress });
+  await pacer.pass(1);
+  await sleep(5);
+  await pacer.pass(1);
+});

@@ -37,6 +37,9 @@ export function openPacer({ pace, probe, signal, progress }: PacerOptions): Pace
   const bytesPerSecond = pace?.bytesPerSecond;
   const threshold = pace?.pauseAboveMs ?? pauseAboveMsDefault;
   const window: { at: number; bytes: number }[] = [{ at: began, bytes: 0 }];
+  // A pause that nobody asked for is not worth an error: where its question fails the read goes on without.
+  const isWanted = pace?.pauseAboveMs !== undefined;
+  let isAsking = threshold !== Infinity;
   let total = 0;
   let paidUntil = began;
   let probeMs: number | undefined;
@@ -55,11 +58,14 @@ export function openPacer({ pace, probe, signal, progress }: PacerOptions): Pace
   /** Asks when it is time; the answer is waited for only when it is late. */
   async function respectLatency(question: () => Promise<unknown>): Promise<void> {
     const end = performance.now() + pauseMaxMs;
-    while (performance.now() < end) {
+    while (isAsking && performance.now() < end) {
       if (failure !== undefined) throw failure.error;
       if (asking === undefined && performance.now() - askedAt >= (isPaused ? probeIntervalMs / 4 : probeIntervalMs)) {
         asking = ask(question)
-          .catch((error: unknown) => void (failure ??= { error }))
+          .catch((error: unknown) => {
+            if (isWanted) failure ??= { error };
+            else isAsking = false;
+          })
           .finally(() => void (asking = undefined));
       }
       const isLate = asking !== undefined && performance.now() - askedAt > threshold;
@@ -75,6 +81,7 @@ export function openPacer({ pace, probe, signal, progress }: PacerOptions): Pace
       }
       await sleep(Math.min(threshold, 50), undefined, { signal });
     }
+    if (!isAsking) isPaused = false;
   }
 
   function reportAt(now: number): void {
@@ -99,7 +106,7 @@ export function openPacer({ pace, probe, signal, progress }: PacerOptions): Pace
         if (paidUntil - now > smallestSleepMs) await sleep(paidUntil - now, undefined, { signal });
       }
       if ((pace !== undefined || probe !== undefined) && now - reportedAt > reportIntervalMs) reportAt(now);
-      if (probe !== undefined && threshold !== Infinity) await respectLatency(probe);
+      if (probe !== undefined && isAsking) await respectLatency(probe);
     },
     async [Symbol.asyncDispose]() {
       await asking;

@@ -20,7 +20,7 @@ export async function describeVolume(url: PostgresUrl): Promise<SourceDescriptio
     const prefix = url.tablePrefix;
     const volume = requireVolume(await readTables(session, place.schema), { place, prefix, side });
     const setting = await readSetting(session, place, prefix, side.location);
-    const counters = await readCounters(session, place, prefix);
+    const counters = await readCounters(session, place, prefix, side.location);
     const canonical = canonicalCounters(counters);
     const valueOf = (name: string): string =>
       String(canonical.rows.find(([key]) => Buffer.from(key as Uint8Array).toString() === name)?.[1] ?? 0n);

@@ -1,6 +1,5 @@
 import type { Batch } from "../../../model/batch.ts";
 import { batchFromRows } from "../../../model/batch.ts";
-import { CairnError } from "../../../model/errors.ts";
 import { juicefs, juicefsTable } from "../../../model/juicefs.ts";
 import type { Facts, Pace, Progress, SourceSummary } from "../../../model/ports.ts";
 import type { CopyOut, Session } from "../../../protocols/postgres/session.ts";
@@ -10,11 +9,11 @@ import { canonicalCounters } from "../counters.ts";
 import type { Pacer } from "../pacer.ts";
 import { openPacer } from "../pacer.ts";
 import type { SplitSetting } from "../secrets.ts";
-import { splitSecrets } from "../secrets.ts";
 import type { SettingField } from "../setting.ts";
-import { parseSetting, settingRows, settingText } from "../setting.ts";
+import { settingRows, settingText } from "../setting.ts";
 import { SliceRefCheck, sliceBucketOf, sliceBuckets } from "../slice-ref-check.ts";
 import { findSliceRefDifferences } from "../slice-ref-differences.ts";
+import { openSliceSpool } from "../slice-spool.ts";
 import type { CanonicalTable } from "../sql/canonical-tables.ts";
 import {
   chunkTable,
@@ -26,6 +25,7 @@ import {
   plainTables,
   sliceRefTable,
 } from "../sql/canonical-tables.ts";
+import { counterRowsMax, countersOfRows, settingOfRows, settingRowsMax } from "../sql/read-rows.ts";
 import { sqlTables } from "../sql/tables.ts";
 import { endOfTable, seeStoredRefs, visitSlices, VolumeChecks } from "../volume-checks.ts";
 import { openBatchQueue } from "./batch-queue.ts";
@@ -34,7 +34,6 @@ import { findPlace, readTables, requireVolume } from "./catalogue.ts";
 import type { Server } from "./connect.ts";
 import { connectServer, sideOf } from "./connect.ts";
 import { postgresError } from "./errors.ts";
-import { openSliceSpool } from "./slice-spool.ts";
 import { openSnapshot } from "./snapshot.ts";
 import { openTableCopy } from "./table-copy.ts";
 import type { PostgresUrl } from "./url.ts";
@@ -101,7 +100,7 @@ export async function openVolumeReader(options: VolumeReaderOptions, progress: P
       options.heldSetting === undefined
         ? await readSetting(first, place, prefix, side.location)
         : { fields: [...options.heldSetting], secrets: {}, removed: "" };
-    const counters = canonicalCounters(await readCounters(first, place, prefix));
+    const counters = canonicalCounters(await readCounters(first, place, prefix, side.location));
     const pacer = await openReadPacer(options, server, progress);
     return startReading({ options, place, volume, snapshot, setting, counters, pacer });
   } catch (error) {
@@ -110,16 +109,21 @@ export async function openVolumeReader(options: VolumeReaderOptions, progress: P
   }
 }
 
+/** Nobody is in the way of a read-back. A probe that nobody asked for is done without where the server has no connection for it. */
 async function openReadPacer(
-  { pace }: VolumeReaderOptions,
+  { pace, isOwn }: VolumeReaderOptions,
   server: Server,
   progress: Progress,
 ): Promise<Pacer | undefined> {
-  if (pace === undefined) return undefined;
+  if (isOwn) return undefined;
   // The thread ends with the run: it needs no signal of its own.
   const { signal } = new AbortController();
-  if (pace.pauseAboveMs === undefined) return openPacer({ pace, signal, progress });
-  const session = await server.connect();
+  if (pace?.pauseAboveMs === Infinity) return openPacer({ pace, signal, progress });
+  const session = await server.connect().catch((error: unknown) => {
+    if (pace?.pauseAboveMs !== undefined) throw error;
+    return undefined;
+  });
+  if (session === undefined) return openPacer({ pace, signal, progress });
   const pacer = openPacer({ pace, probe: () => session.query("SELECT 1"), signal, progress });
   return {
     pass: (bytes) => pacer.pass(bytes),
@@ -320,33 +324,29 @@ export async function readSetting(
   prefix: string,
   location: string,
 ): Promise<SplitSetting> {
-  const { rows } = await session.query(`SELECT name, value FROM ${tableName(place, prefix, "setting")} LIMIT 16`);
-  const other = rows.find(([name]) => name !== "format");
-  if (other !== undefined) {
-    throw new CairnError(
-      "unknown-schema",
-      `${location}: table ${prefix}setting has the unknown row ${JSON.stringify(other[0])}`,
-      {
-        unharmed: "the database was only read",
-        next: "use a version of Cairn that knows this JuiceFS",
-        exit: "sourceUnreachable",
-      },
-    );
-  }
-  const value = rows.at(0)?.[1];
-  if (value === undefined || value === null) {
-    throw new CairnError("not-formatted", `${location} has JuiceFS' tables, but no setting: nobody can mount it`, {
-      unharmed: "the database was only read",
-      next: "format the volume with juicefs, or check the URL; a restore that was not finished looks like this, too",
-      exit: "sourceUnreachable",
-    });
-  }
-  return splitSecrets(parseSetting(value));
+  const { rows } = await session.query(
+    `SELECT name, value FROM ${tableName(place, prefix, "setting")} LIMIT ${settingRowsMax}`,
+  );
+  return settingOfRows(
+    { location, table: `${prefix}setting` },
+    rows.map(([name, value]) => [name ?? "", value]),
+  );
 }
 
-export async function readCounters(session: Session, place: Place, prefix: string): Promise<Map<string, bigint>> {
-  const { rows } = await session.query(`SELECT name, value FROM ${tableName(place, prefix, "counter")} LIMIT 10000`);
-  return new Map(rows.map(([name, value]) => [name ?? "", BigInt(value ?? 0)]));
+/** Counters by name. Throws `counter-invalid`. */
+export async function readCounters(
+  session: Session,
+  place: Place,
+  prefix: string,
+  location: string,
+): Promise<Map<string, bigint>> {
+  const { rows } = await session.query(
+    `SELECT name, value FROM ${tableName(place, prefix, "counter")} LIMIT ${counterRowsMax}`,
+  );
+  return countersOfRows(
+    { location, table: `${prefix}counter` },
+    rows.map(([name, value]) => [name, value]),
+  );
 }
 
 async function countOmitted(session: Session, place: Place, { schema }: VolumeTables): Promise<Record<string, number>> {
