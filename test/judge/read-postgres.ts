@@ -114,21 +114,19 @@ export async function readPostgresSchema(place: PostgresPlace): Promise<SqlSchem
 /** Checks that no sequence gives an id again, and that every index can be used. */
 export async function checkPostgresStorage(place: PostgresPlace, schema: SqlSchema, report: Report): Promise<void> {
   const prefix = tablePrefixOf(place.tablePrefix);
-  for (const [name, table] of schema.tables) {
-    if (!table.generated) continue;
+  const generated = [...schema.tables].filter(([, table]) => table.generated).map(([name]) => name);
+  // All in one question: starting the client takes longer than the answer.
+  const questions = generated.map((name) => {
     const full = dialect.quoteName(prefix + name);
-    const [[sequence, highest]] = await all(
-      place,
-      `SELECT pg_get_serial_sequence('${full.replaceAll("'", "''")}', 'id'), max(id) FROM ${full}`,
-    );
+    const sequence = `pg_get_serial_sequence('${full.replaceAll("'", "''")}', 'id')`;
+    return `SELECT '${name}', ${sequence}, pg_sequence_last_value(${sequence}), (SELECT max(id) FROM ${full})`;
+  });
+  for (const [name, sequence, last, highest] of await all(place, questions.join(" UNION ALL ") || "SELECT 1 LIMIT 0")) {
+    // One that gave nothing yet has no last value.
     if (sequence === null) {
       report("sequence-missing", `sequence of ${name}`, `does not exist, the highest id is ${highest}`);
-      continue;
-    }
-    const [[last, called]] = await all(place, `SELECT last_value, is_called FROM ${sequence}`);
-    const next = BigInt(last ?? 0) + (called === "t" ? 1n : 0n);
-    if (highest !== null && next <= BigInt(highest)) {
-      report("sequence-low", `sequence of ${name}`, `gives ${next} next, the highest id is ${highest}`);
+    } else if (highest !== null && BigInt(last ?? 0) < BigInt(highest)) {
+      report("sequence-low", `sequence of ${name}`, `gave ${last} last, the highest id is ${highest}`);
     }
   }
   const broken = `SELECT x.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_class x ON x.oid = i.indexrelid
