@@ -7,6 +7,8 @@ import type { Command, RespError } from "./resp.ts";
  * (`src/engines/juicefs/redis/`).
  */
 
+const onlyRead = "the server was only read";
+
 export function serverUnreachable(address: string, reason: string, next: string): CairnError {
   return new CairnError("engine-unreachable", `cannot connect to Redis at ${address}: ${reason}`, {
     exit: "sourceUnreachable",
@@ -18,6 +20,7 @@ export function serverUnreachable(address: string, reason: string, next: string)
 export function connectionLost(address: string, what: string, next?: string): CairnError {
   return new CairnError("connection-lost", `the connection to Redis at ${address} was lost ${what}`, {
     exit: "sourceUnreachable",
+    unharmed: onlyRead,
     next: next ?? "look into the server's log, and try again",
   });
 }
@@ -26,6 +29,7 @@ export function serverTimedOut(address: string, timeoutMs: number, what: string)
   const seconds = Math.round(timeoutMs / 1000);
   return new CairnError("engine-timeout", `Redis at ${address} has sent nothing for ${seconds} s ${what}`, {
     exit: "sourceUnreachable",
+    unharmed: onlyRead,
     next: "check the server's load and the network, and try again",
   });
 }
@@ -49,7 +53,11 @@ export function replyError(error: RespError, command: Command, { address, user }
   // Older servers repeat the arguments of an unknown command, and the arguments of AUTH are secrets.
   const text = error.text.replace(/, with args beginning with:.*$/s, "");
   const { kind } = error;
-  const options: CairnErrorOptions = { exit: "sourceUnreachable", details: { command: name, reply: kind } };
+  const options: CairnErrorOptions = {
+    exit: "sourceUnreachable",
+    unharmed: onlyRead,
+    details: { command: name, reply: kind },
+  };
   if (kind === "NOPERM") {
     // The text of the server ends with the reason: no command, no key, no channel.
     return new RedisReplyError("privilege-missing", `Redis at ${address} does not allow ${name}: ${text}`, kind, {

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
+import type { Batch } from "../../../model/batch.ts";
 import { CairnError, messageOf } from "../../../model/errors.ts";
 import type { Target, TargetOptions, TargetPlan, TargetWriter } from "../../../model/ports.ts";
 import type { RedisConnection } from "../../../protocols/redis/client.ts";
@@ -181,13 +182,15 @@ async function openWriter(restore: Restore, claimed: Claimed): Promise<TargetWri
         isFinished = true;
       }),
     readBack: () =>
-      said(() =>
-        openPrivateRedisView(
-          { url: given, sentinelPassword: choices.sentinelPassword, keyList },
-          options,
-          line.setting,
-        ),
-      ),
+      said(async () => {
+        const place = { url: given, sentinelPassword: choices.sentinelPassword, keyList };
+        const view = await openPrivateRedisView(place, options, line.setting);
+        return {
+          ...view,
+          batches: () => saidOfBatches(view.batches(), said),
+          summary: () => said(() => view.summary()),
+        };
+      }),
     publish: () => said(publish),
     async [Symbol.asyncDispose]() {
       watch?.[Symbol.dispose]();
@@ -216,6 +219,23 @@ function fillRequest(
   }
   const { serve } = dedication;
   return { way: "replica", serve, database: site.database, keys: estimatedKeys(plan), marker, keyList, layout };
+}
+
+/** What goes wrong while the target is read back is the target's failing, too. */
+async function* saidOfBatches(
+  batches: AsyncIterable<Batch>,
+  said: <Result>(run: () => Promise<Result>) => Promise<Result>,
+): AsyncGenerator<Batch> {
+  const iterator = batches[Symbol.asyncIterator]();
+  try {
+    for (;;) {
+      const next = await said(() => iterator.next());
+      if (next.done === true) return;
+      yield next.value;
+    }
+  } finally {
+    await iterator.return?.();
+  }
 }
 
 /** How long a user who gave up waits for the database to be emptied; what is left after that is known by its marker. */
