@@ -1,11 +1,12 @@
 import type { Batch } from "../../../model/batch.ts";
 import { juicefs } from "../../../model/juicefs.ts";
-import type { Source, SourceOptions, SourceView } from "../../../model/ports.ts";
+import type { Pace, Source, SourceOptions, SourceView } from "../../../model/ports.ts";
 import type { Pacer } from "../pacer.ts";
 import { openPacer } from "../pacer.ts";
 import type { SettingField } from "../setting.ts";
 import type { CallableThread } from "../thread-calls.ts";
 import { startThread } from "../thread-calls.ts";
+import type { Probe } from "./probe.ts";
 import { openProbe } from "./probe.ts";
 import type { OpenRequest, SourceCalls } from "./source-thread.ts";
 import type { MysqlUrl } from "./url.ts";
@@ -61,6 +62,15 @@ function startSourceThread(signal: AbortSignal): CallableThread<SourceCalls> {
   return startThread<SourceCalls>(new URL("source-thread.ts", import.meta.url), signal, () => {});
 }
 
+/** A probe that nobody asked for is done without where the server has no connection for it. */
+async function openProbeFor(url: MysqlUrl, pace: Pace | undefined): Promise<Probe | undefined> {
+  if (pace?.pauseAboveMs === Infinity) return undefined;
+  return openProbe(url).catch((error: unknown) => {
+    if (pace?.pauseAboveMs !== undefined) throw error;
+    return undefined;
+  });
+}
+
 async function openThreadView(
   url: MysqlUrl,
   { signal, memoryBytes, temporaryFolder, pace, progress }: SourceOptions,
@@ -69,7 +79,8 @@ async function openThreadView(
   await using resources = new AsyncDisposableStack();
   const thread = resources.use(startSourceThread(signal));
   const volume = await thread.call("open", { url, memoryBytes, temporaryFolder, ...request });
-  const probe = pace?.pauseAboveMs === undefined ? undefined : resources.use(await openProbe(url));
+  const probe = request.role === "target" ? undefined : await openProbeFor(url, pace);
+  if (probe !== undefined) resources.use(probe);
   const pacer = resources.use(
     openPacer({ pace, ...(probe === undefined ? {} : { probe: () => probe.ask() }), signal, progress }),
   );

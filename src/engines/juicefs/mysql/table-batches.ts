@@ -1,17 +1,9 @@
-import type { Batch, Column } from "../../../model/batch.ts";
+import type { Batch } from "../../../model/batch.ts";
 import type { MysqlConnection } from "../../../protocols/mysql/connection.ts";
-import type { ColumnSink } from "../../../std/column-sink.ts";
+import type { ScanExtras } from "../sql/node-times.ts";
 import type { ColumnMap } from "../take-columns.ts";
 import { arenaBytesMax, completeKeys, sinksFor, takeColumns } from "../take-columns.ts";
 import { quoted } from "./session.ts";
-
-/** What a table needs beside plain columns. */
-export interface ScanExtras {
-  /** More columns to read, and what becomes of them once a batch is there. */
-  readonly sinks?: Readonly<Record<string, ColumnSink>>;
-  /** Adds canonical columns made from the extra sinks. */
-  readonly add?: (columns: (Column | undefined)[], count: number) => void;
-}
 
 /** A table to read: its name on the server, and what becomes of its columns. */
 export interface TableScan {

@@ -1,14 +1,12 @@
 import type { Batch } from "../../../model/batch.ts";
 import { batchFromRows } from "../../../model/batch.ts";
-import { CairnError } from "../../../model/errors.ts";
 import { juicefs, juicefsTable } from "../../../model/juicefs.ts";
 import type { Facts, Finding } from "../../../model/ports.ts";
 import type { MysqlConnection } from "../../../protocols/mysql/connection.ts";
 import { canonicalCounters } from "../counters.ts";
 import type { SplitSetting } from "../secrets.ts";
-import { splitSecrets } from "../secrets.ts";
 import type { SettingField } from "../setting.ts";
-import { parseSetting, settingRows, settingText } from "../setting.ts";
+import { settingRows, settingText } from "../setting.ts";
 import { sliceBucketOf, sliceBuckets, SliceRefCheck } from "../slice-ref-check.ts";
 import { findSliceRefDifferences } from "../slice-ref-differences.ts";
 import { openSliceSpool } from "../slice-spool.ts";
@@ -21,7 +19,9 @@ import {
   sliceRefTable,
 } from "../sql/canonical-tables.ts";
 import type { CanonicalTable } from "../sql/canonical-tables.ts";
-import { nodeTimes } from "./node-times.ts";
+import type { ScanExtras } from "../sql/node-times.ts";
+import { nodeTimes } from "../sql/node-times.ts";
+import { counterRowsMax, countersOfRows, settingOfRows, settingRowsMax } from "../sql/read-rows.ts";
 import { sqlTables } from "../sql/tables.ts";
 import type { VolumeSchema } from "../sql/volume-schema.ts";
 import { markerTable, readVolumeSchema, volumeTables } from "../sql/volume-schema.ts";
@@ -30,7 +30,7 @@ import type { CatalogueTable } from "./catalogue.ts";
 import { readCatalogue, requireInnoDb } from "./catalogue.ts";
 import type { EngineContext } from "./engine-error.ts";
 import { quoted } from "./session.ts";
-import type { ReadBatch, ScanExtras } from "./table-batches.ts";
+import type { ReadBatch } from "./table-batches.ts";
 import { tableBatches } from "./table-batches.ts";
 
 export interface VolumeReaderOptions {
@@ -67,10 +67,6 @@ export interface VolumeReader {
   /** After the last batch. */
   summary(): Promise<VolumeSummary>;
 }
-
-/** Tables of few records in a healthy database; more are a sign of another. */
-const settingRowsMax = 16;
-const counterRowsMax = 10_000;
 
 /** The primary keys in whose order rows are wanted: then they need not be sorted. */
 const keysInOrder: Readonly<Record<string, readonly string[]>> = {
@@ -237,35 +233,12 @@ async function readSetting(
   prefix: string,
   names: readonly string[],
 ): Promise<SplitSetting> {
-  const rows = await connection.query(`SELECT name, value FROM ${quoted(`${prefix}setting`)} LIMIT ${settingRowsMax}`);
-  const other = rows.find(([name]) => String(name) !== "format");
-  if (other !== undefined) {
-    throw new CairnError(
-      "unknown-schema",
-      `${location}: table ${prefix}setting has the unknown row ${JSON.stringify(String(other[0]))}`,
-      {
-        unharmed: "the database was only read",
-        next: "use a version of Cairn that knows this JuiceFS",
-        exit: "sourceUnreachable",
-      },
-    );
-  }
-  const value = rows[0]?.[1] ?? null;
-  if (value === null) {
-    const isRestore = names.includes(prefix + markerTable);
-    throw new CairnError(
-      "not-formatted",
-      `${location} has JuiceFS' tables, but no setting: nobody can mount it${isRestore ? "; a restore into it was not finished" : ""}`,
-      {
-        unharmed: "the database was only read",
-        next: isRestore
-          ? "wait for the restore, or begin it again with --discard-unfinished"
-          : "format the volume with juicefs, or check database and table_prefix",
-        exit: "sourceUnreachable",
-      },
-    );
-  }
-  return splitSecrets(parseSetting(value.toString()));
+  const table = `${prefix}setting`;
+  const rows = await connection.query(`SELECT name, value FROM ${quoted(table)} LIMIT ${settingRowsMax}`);
+  return settingOfRows(
+    { location, table, isUnfinished: names.includes(prefix + markerTable) },
+    rows.map(([name, value]) => [String(name), value === null ? null : value.toString()]),
+  );
 }
 
 async function readCounters(
@@ -273,22 +246,12 @@ async function readCounters(
   { location }: EngineContext,
   prefix: string,
 ): Promise<Map<string, bigint>> {
-  const counters = new Map<string, bigint>();
-  const rows = await connection.query(`SELECT name, value FROM ${quoted(`${prefix}counter`)} LIMIT ${counterRowsMax}`);
-  for (const [name, value] of rows) {
-    if (name === null || value === null || !/^-?\d+$/.test(String(value))) {
-      throw new CairnError(
-        "counter-invalid",
-        `${location}: a row of table ${prefix}counter has no name or no whole number`,
-        {
-          unharmed: "the database was only read",
-          exit: "sourceUnreachable",
-        },
-      );
-    }
-    counters.set(String(name), BigInt(String(value)));
-  }
-  return counters;
+  const table = `${prefix}counter`;
+  const rows = await connection.query(`SELECT name, value FROM ${quoted(table)} LIMIT ${counterRowsMax}`);
+  return countersOfRows(
+    { location, table },
+    rows.map(([name, value]) => [name === null ? null : name.toString(), value === null ? null : value.toString()]),
+  );
 }
 
 async function countOmitted(connection: MysqlConnection, schema: VolumeSchema): Promise<Record<string, number>> {

@@ -144,6 +144,7 @@ function makeWriter({ url, line, plan, options, thread, restore }: Restore): Tar
   let bytesUnderWay = 0;
   let written = 0;
   let failed: { error: unknown } | undefined;
+  let isFinished = false;
   let isPublished = false;
 
   function send(batch: Batch): void {
@@ -189,11 +190,13 @@ function makeWriter({ url, line, plan, options, thread, restore }: Restore): Tar
       await Promise.all(underWay);
       throwFailure();
       await thread.call("finish", undefined);
+      isFinished = true;
     },
 
     readBack: () => openOwnSourceView(url, options, setting),
 
     async publish() {
+      if (!isFinished) throw new Error("a restore is published after it was finished");
       const json = settingText(setting, plan, line);
       requireSameSetting(splitSecrets(parseSetting(json)).fields, setting);
       await thread.call("publish", json);

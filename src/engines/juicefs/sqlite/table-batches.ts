@@ -1,17 +1,9 @@
-import type { Batch, Column } from "../../../model/batch.ts";
-import type { ColumnSink } from "../../../std/column-sink.ts";
+import type { Batch } from "../../../model/batch.ts";
 import type { Database } from "../../../protocols/sqlite/database.ts";
 import { openTableScan } from "../../../protocols/sqlite/scan-table.ts";
+import type { ScanExtras } from "../sql/node-times.ts";
 import type { ColumnMap } from "../take-columns.ts";
 import { arenaBytesMax, batchRecords, completeKeys, sinksFor, takeColumns } from "../take-columns.ts";
-
-/** What a table needs beside plain columns. */
-export interface ScanExtras {
-  /** More columns to read, and what becomes of them once a batch is there. */
-  readonly sinks?: Readonly<Record<string, ColumnSink>>;
-  /** Adds canonical columns made from the extra sinks. */
-  readonly add?: (columns: (Column | undefined)[], count: number) => void;
-}
 
 /**
  * Reads one table as canonical batches, in the order of row ids. Columns that `map` leaves out, because an older schema lacks them, are

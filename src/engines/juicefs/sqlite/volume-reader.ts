@@ -14,7 +14,6 @@ import { settingRows, settingText } from "../setting.ts";
 import { SliceRefCheck } from "../slice-ref-check.ts";
 import type { SliceRefVisitor } from "../slice-ref-differences.ts";
 import { findSliceRefDifferences } from "../slice-ref-differences.ts";
-import { nodeTimes } from "./node-times.ts";
 import {
   chunkTable,
   delayedSliceTable,
@@ -24,13 +23,14 @@ import {
   sliceRefTable,
 } from "../sql/canonical-tables.ts";
 import type { CanonicalTable } from "../sql/canonical-tables.ts";
+import type { ScanExtras } from "../sql/node-times.ts";
+import { nodeTimes } from "../sql/node-times.ts";
 import { counterRowsMax, countersOfRows, settingOfRows, settingRowsMax } from "../sql/read-rows.ts";
 import { sqlTables } from "../sql/tables.ts";
 import type { VolumeSchema } from "../sql/volume-schema.ts";
 import { readVolumeSchema } from "../sql/volume-schema.ts";
 import { batchRecords } from "../take-columns.ts";
 import { endOfTable, seeStoredRefs, visitSlices, VolumeChecks } from "../volume-checks.ts";
-import type { ScanExtras } from "./table-batches.ts";
 import { tableBatches } from "./table-batches.ts";
 
 export interface VolumeReaderOptions {

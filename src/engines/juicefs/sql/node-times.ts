@@ -2,16 +2,22 @@ import type { Column } from "../../../model/batch.ts";
 import { nodeColumn } from "../../../model/juicefs.ts";
 import type { ColumnSink, Integer64Sink } from "../../../std/column-sink.ts";
 import { integer64Sink } from "../../../std/column-sink.ts";
-import { putTime } from "../times.ts";
-import type { ScanExtras } from "./table-batches.ts";
 import { batchRecords } from "../take-columns.ts";
+import { putTime } from "../times.ts";
+import { nodeMoments } from "./canonical-tables.ts";
 
-const moments = ["mtime", "ctime", "atime"] as const;
+/** What a table needs beside plain columns. */
+export interface ScanExtras {
+  /** More columns to read, and what becomes of them once a batch is there. */
+  readonly sinks?: Readonly<Record<string, ColumnSink>>;
+  /** Adds canonical columns made from the extra sinks. */
+  readonly add?: (columns: (Column | undefined)[], count: number) => void;
+}
 
 /** The three times of nodes: microseconds, and the nanoseconds' rest that schemas before 1.1 do not have. */
-export function nodeTimes(hasColumn: (name: string) => boolean): ScanExtras {
+export function nodeTimes(hasColumn: (name: string) => boolean): Required<ScanExtras> {
   const sinks: Record<string, ColumnSink> = {};
-  const times = moments.map((name) => {
+  const times = nodeMoments.map((name) => {
     const micros = integer64Sink(batchRecords);
     sinks[name] = micros;
     let rests: Integer64Sink | undefined;
