@@ -2,7 +2,7 @@
  * JuiceFS' slice records (`pkg/meta/slice.go`), big-endian. In a chunk, 24 bytes: `pos u32, id u64, size u32, off u32, len u32`; id 0 is a
  * hole. In a delayed-slice record, 12 bytes: `id u64, size u32`.
  */
-const chunkSliceBytes = 24;
+export const chunkSliceBytes = 24;
 const delayedSliceBytes = 12;
 
 /** Gets a slice's id in two halves and its size. */

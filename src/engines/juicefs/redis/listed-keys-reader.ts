@@ -27,7 +27,7 @@ const groupKeys = 256;
 /** Elements that are asked for and not answered yet: some megabytes. */
 const elementsUnderWay = 65_536;
 /** A key with more is read piece by piece; the server answers for so many in some milliseconds. */
-const elementsAtOnce = 32_768;
+export const elementsAtOnce = 32_768;
 const fieldsPerScan = 4096;
 
 /**

@@ -10,6 +10,8 @@ export type PrivatePlace =
       readonly sentinelPassword?: string | undefined;
       /** The names of all keys that were written, where they were noted: then they are read by their names. */
       readonly keyList?: string | undefined;
+      /** Tables whose keys then come in the order of their records. */
+      readonly sortedTables?: readonly string[];
     }
   | {
       readonly rdbFile: string;
@@ -28,15 +30,14 @@ export function openPrivateRedisView(
   heldSetting: readonly SettingField[],
 ): Promise<SourceView> {
   if ("url" in place) {
-    const { url, sentinelPassword, keyList } = place;
-    return openRedisView({ url, sentinelPassword, scan: false }, options, {
-      keepSecrets: false,
-      held: { setting: heldSetting, keyList },
-    });
+    const { url, sentinelPassword, keyList, sortedTables = [] } = place;
+    const request = { keepSecrets: false, held: { setting: heldSetting, keyList } };
+    return openRedisView({ url, sentinelPassword, scan: false }, options, request, sortedTables);
   }
   const { rdbFile, database, prefix } = place;
-  return openRedisView({ url: `redis://localhost/${database}`, rdbFile, scan: false }, options, {
-    keepSecrets: false,
-    held: { setting: heldSetting, prefix },
-  });
+  const request = { keepSecrets: false, held: { setting: heldSetting, prefix } };
+  return openRedisView({ url: `redis://localhost/${database}`, rdbFile, scan: false }, options, request, inFileOrder);
 }
+
+/** A file that this process wrote has keys and fields in the order of the records. */
+const inFileOrder = ["node", "edge", "chunk", "symlink", "xattr"];

@@ -79,11 +79,12 @@ function tell(note: RedisNote, progress: Progress): void {
   }
 }
 
-/** A view of a volume, read in a thread of its own. */
+/** A view of a volume, read in a thread of its own. A server's hash tables have no order: tables are sorted only where a restore wrote them so. */
 export async function openRedisView(
   place: RedisPlaceRequest,
   options: SourceOptions,
   request: Pick<OpenRequest, "keepSecrets" | "held">,
+  sortedTables: readonly string[] = [],
 ): Promise<SourceView> {
   const { signal, memoryBytes, pace, progress } = options;
   // A folder of its own: a thread that is ended in the middle cannot remove what it put there.
@@ -100,7 +101,7 @@ export async function openRedisView(
       kind: juicefs,
       volumeId: volume.volumeId,
       volumeName: volume.volumeName,
-      sortedTables: [],
+      sortedTables,
       batches: () => takeBatches(thread, inFlight),
       summary: () => thread.call("summary", undefined),
       async [Symbol.asyncDispose]() {

@@ -24,6 +24,8 @@ import { restoreLockKey, restoreMarkerKey } from "./restore-marker.ts";
 import type { RestoreMarker } from "./restore-marker.ts";
 import { requireSuitable, tellDurability } from "./target-checks.ts";
 import { targetError } from "./target-error.ts";
+import { chunkSliceBytes } from "../slices.ts";
+import { elementsAtOnce } from "./listed-keys-reader.ts";
 import { estimatedKeys, requirePlanFits } from "./target-plan.ts";
 import type { FillRequest, ListeningNote, TargetCalls } from "./target-thread.ts";
 import type { RedisUrl } from "./url.ts";
@@ -183,7 +185,12 @@ async function openWriter(restore: Restore, claimed: Claimed): Promise<TargetWri
       }),
     readBack: () =>
       said(async () => {
-        const place = { url: given, sentinelPassword: choices.sentinelPassword, keyList };
+        const place = {
+          url: given,
+          sentinelPassword: choices.sentinelPassword,
+          keyList,
+          sortedTables: keyList === undefined ? [] : sortedByName(restore.plan),
+        };
         const view = await openPrivateRedisView(place, options, line.setting);
         return {
           ...view,
@@ -219,6 +226,12 @@ function fillRequest(
   }
   const { serve } = dedication;
   return { way: "replica", serve, database: site.database, keys: estimatedKeys(plan), marker, keyList, layout };
+}
+
+/** Tables whose keys, read in the order in which they were noted, give their records in order: all but hashes, and lists that are read at the end. */
+function sortedByName({ extremes }: TargetPlan): string[] {
+  const longest = Number(extremes["chunk.slices"] ?? 0) / chunkSliceBytes;
+  return longest <= elementsAtOnce ? ["node", "symlink", "chunk"] : ["node", "symlink"];
 }
 
 /** What goes wrong while the target is read back is the target's failing, too. */
