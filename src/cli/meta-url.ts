@@ -47,18 +47,18 @@ export async function firstLine(path: string, what: string): Promise<string> {
 }
 
 /**
- * A metadata URL for messages: without its password. In a MySQL URL a password stands as it is, with any character, up to the last `@`; elsewhere up
- * to the last `@` before the path.
+ * A metadata URL for messages: without its password, which stands before the last `@` (where it holds a `/`, `?` or `#` that should have been
+ * escaped, too), or in an option.
  */
 export function withoutPassword(url: string): string {
   const scheme = schemeOf(url);
   if (scheme === "sqlite3" || scheme === "file") return url;
-  const match = /^((?:[a-z][a-z0-9+.-]*:\/\/)?)(.*)$/is.exec(url);
-  if (match === null) return url;
+  const shown = url.replaceAll(/([?&](?:ssl)?password=)[^&#]*/gi, "$1***");
+  const match = /^((?:[a-z][a-z0-9+.-]*:\/\/)?)(.*)$/is.exec(shown);
+  if (match === null) return shown;
   const [, start, rest] = match;
-  const end = scheme === "mysql" ? rest.length : rest.search(/[/?#]|$/);
-  const at = rest.lastIndexOf("@", end);
+  const at = rest.lastIndexOf("@");
   const colon = rest.indexOf(":");
-  if (at < 0 || colon < 0 || colon > at) return url;
+  if (at < 0 || colon < 0 || colon > at) return shown;
   return `${start}${rest.slice(0, colon)}:***${rest.slice(at)}`;
 }

@@ -57,6 +57,11 @@ test("passwords go into a metadata URL and never out again", async () => {
     "mysql://ann:a%2Fb@(host:3306)/db",
   );
   assert.equal(withoutPassword("mysql://ann:a/b@c?d@(host:3306)/db"), "mysql://ann:***@(host:3306)/db");
+  assert.equal(withoutPassword("postgres://ann:p/s?s#x@host/db"), "postgres://ann:***@host/db");
+  assert.equal(
+    withoutPassword("postgres://host/db?user=u&password=pw&sslpassword=k&sslmode=require"),
+    "postgres://host/db?user=u&password=***&sslpassword=***&sslmode=require",
+  );
   assert.equal(withoutPassword("redis://:pw@host/1"), "redis://:***@host/1");
   assert.equal(withoutPassword("redis://h1:1,h2:2/1"), "redis://h1:1,h2:2/1");
   assert.equal(withoutPassword("postgres://ann:p@ss@host/db"), "postgres://ann:***@host/db");

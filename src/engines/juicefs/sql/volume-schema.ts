@@ -36,10 +36,13 @@ export function readVolumeSchema({ place, names, columnsOf }: Catalogue, prefix:
       if (!known.columns.some((candidate) => candidate.name === column))
         throw unknown(place, `column ${column} of table ${name}`);
     }
+    // Who may not see a column would read it as 0; one that came with a later release is rightly missing in an older schema.
+    const missing = known.columns.find(({ name: column, since }) => since === undefined && !stored.includes(column));
+    if (missing !== undefined) throw incomplete(place, `column ${missing.name} of table ${name}`);
     columns.set(known.name, new Set(stored));
   }
   for (const required of ["counter", "node", "edge", "chunk"]) {
-    if (!columns.has(required)) throw incomplete(place, prefix + required);
+    if (!columns.has(required)) throw incomplete(place, `table ${prefix}${required}`);
   }
   const hasColumn = (table: string, column: string): boolean => columns.get(table)?.has(column) === true;
   return { prefix, hasTable: (name) => columns.has(name), hasColumn, line: lineOf(columns, hasColumn) };
@@ -52,12 +55,32 @@ export function volumeTables(names: readonly string[], prefix: string): string[]
   );
 }
 
-/** With `jfs_`, the tables of a volume with `table_prefix=abc` look like ours: they are not when that volume has a setting of its own. */
+/**
+ * With `jfs_`, the tables of a volume with `table_prefix=abc` look like ours: they are not when that volume has a setting of its own. But
+ * `jfs_dir_stats` is ours even beside a volume with `table_prefix=dir`, whose own is `jfs_dir_dir_stats`; and it is not the other's.
+ */
 function isOfOtherVolume(name: string, prefix: string, names: readonly string[]): boolean {
+  if (isKnown(name, prefix)) return false;
+  return (
+    isOfShorterPrefix(name, prefix, names) ||
+    names.some((candidate) => {
+      if (!candidate.startsWith(prefix) || !candidate.endsWith("_setting")) return false;
+      const other = candidate.slice(0, -"setting".length);
+      return other.length > prefix.length && name.startsWith(other);
+    })
+  );
+}
+
+function isKnown(name: string, prefix: string): boolean {
+  return sqlTables.some((table) => name === prefix + table.name);
+}
+
+/** With `jfs_dir_`: `jfs_dir_stats` belongs to the volume with `jfs_`. */
+function isOfShorterPrefix(name: string, prefix: string, names: readonly string[]): boolean {
   return names.some((candidate) => {
-    if (!candidate.startsWith(prefix) || !candidate.endsWith("_setting")) return false;
+    if (!candidate.endsWith("setting")) return false;
     const other = candidate.slice(0, -"setting".length);
-    return other.length > prefix.length && name.startsWith(other);
+    return other.length < prefix.length && prefix.startsWith(other) && isKnown(name, other);
   });
 }
 
@@ -83,13 +106,16 @@ function notAVolume(place: string, prefix: string, names: readonly string[]): Ca
   });
 }
 
-function incomplete(place: string, table: string): CairnError {
-  return new CairnError("not-a-volume", `${place} holds part of a JuiceFS volume only: it has no table ${table}`, {
-    unharmed: "the database was only read",
-    next: "check the path",
-    exit: "sourceUnreachable",
-    details: { table },
-  });
+function incomplete(place: string, what: string): CairnError {
+  return new CairnError(
+    "not-a-volume",
+    `${place} holds part of a JuiceFS volume only, or shows no more of it: there is no ${what}`,
+    {
+      unharmed: "the database was only read",
+      next: "check the metadata URL, and that the user may read all of the volume's tables",
+      exit: "sourceUnreachable",
+    },
+  );
 }
 
 function unknown(place: string, what: string): CairnError {
