@@ -75,6 +75,17 @@ test("a place that is taken is refused, and one with other tables or another vol
   await refused(part, part.url, "target-not-empty");
 });
 
+test("a volume that the role finds in a schema behind its own is not hidden by a restore", async () => {
+  const database = await server.newDatabase();
+  await bench.restore(taken.snapshot, database.url);
+  await database.query(`create schema ${database.user} authorization ${database.user}`);
+  const error = await refused(database, database.url, "target-not-empty");
+  assert.match(error.message, /in schema public/);
+  const own = database.urlWith({ parameters: { search_path: database.user } });
+  await bench.restore(taken.snapshot, own);
+  assert.equal((await bench.backUp(own)).root, taken.root);
+});
+
 test("missing schemas and rights are named, with what brings them", async () => {
   const database = await server.newDatabase();
   const nowhere = await refused(

@@ -99,7 +99,8 @@ async function openGround({ url, restore }: PrepareRequest): Promise<Restore> {
   const side = sideOf(url, true);
   const { session, server } = await connectServer(url, side, restore);
   try {
-    const place = await findPlace(session, { ...url, tablePrefix: "" });
+    // Where the server finds a volume of this prefix already, it is refused: one in a schema before it would hide it.
+    const place = await findPlace(session, url);
     return { ground: { place, prefix: url.tablePrefix, side }, server, control: session, restore };
   } catch (error) {
     await session[Symbol.asyncDispose]();
