@@ -182,6 +182,24 @@ test("rows that a policy hides are an error, not missing", async () => {
   );
 });
 
+test("a table that appears while a volume is opened is noticed", async () => {
+  // Whoever asks for the size of jfs_node waits here, and has looked into the catalogue before.
+  const changing = volume.query(
+    `begin; lock table jfs_node in access exclusive mode;
+     do $$ begin while not exists (select from pg_locks where not granted) loop perform pg_sleep(0.02); end loop; end $$;
+     create table jfs_future (a int); commit`,
+  );
+  await until(
+    "the lock",
+    async () => (await volume.query("select count(*) from pg_locks where mode = 'AccessExclusiveLock'")) !== "0\n",
+  );
+  const source = await openSource(volume.url, { keepSecrets: false, allowBlock: false });
+  await failure(source.open(viewOptions()), "source-changed");
+  await changing;
+  await volume.query("drop table jfs_future");
+  assert.equal((await bench.backUp(volume.url)).root, taken.root);
+});
+
 test("a backup whose connections the server ends fails with that, and the next one works", async () => {
   const running = bench.backUp(volume.url, { paceMs: 40 });
   running.catch(() => {});

@@ -3,6 +3,7 @@ import type { Facts, Progress } from "../../../model/ports.ts";
 import type { Session } from "../../../protocols/postgres/session.ts";
 import { isServerError } from "../../../protocols/postgres/session.ts";
 import { quoteName, quoteText } from "../../../protocols/postgres/sql-text.ts";
+import { volumeTables } from "../sql/volume-schema.ts";
 import type { Place, StoredTable, VolumeTables } from "./catalogue.ts";
 import { readTables } from "./catalogue.ts";
 import type { Server } from "./connect.ts";
@@ -121,14 +122,15 @@ async function readIdentity(session: Session): Promise<Facts> {
 function requireSameTables({ tables, schema }: VolumeTables, now: readonly StoredTable[], place: Place): void {
   const layoutOf = (list: readonly StoredTable[]): string =>
     JSON.stringify(list.map(({ name, kind, columns }) => [name, kind, columns]));
-  const own = now.filter(({ name }) => tables.some((table) => table.name === name));
-  const added = now.find(
-    ({ name }) =>
-      name.startsWith(schema.prefix) &&
-      schema.hasTable(name.slice(schema.prefix.length)) &&
-      !own.some((table) => table.name === name),
+  const names = new Set(
+    volumeTables(
+      now.map(({ name }) => name),
+      schema.prefix,
+    ),
   );
-  if (added === undefined && layoutOf(own) === layoutOf(tables)) return;
+  // Tables that came meanwhile are among them.
+  const own = now.filter(({ name }) => names.has(name));
+  if (layoutOf(own) === layoutOf(tables)) return;
   throw new CairnError("source-changed", `the volume's tables in schema ${place.schema} changed while it was opened`, {
     unharmed: "the database was only read",
     next: "try again",
