@@ -66,4 +66,13 @@ test("what is not known is refused by name, and no message shows the password", 
   refused("postgres://u:hunter@h/d?sslcert=/c.pem", /sslcert and sslkey/);
   refused("postgres://u:hunter@h/d?search_path=a&search_path=b", /twice/);
   refused("mysql://u:hunter@h/d", /not of the form/);
+  // A password that should have been encoded.
+  refused("postgres://u:hunter/et@h/db", /an @ follows the first \//);
+  refused("postgres://u:12/hunter@h/db", /an @ follows the first \//);
+  refused("postgres://u:hunter?et@h/db", /unknown option/);
+  refused("postgres://u:a?hunter&b=1@h/db", /an unknown option/);
+  refused("postgres://u:1?sslmode=hunter@h/db", /sslmode is not known/);
+  refused("postgres://u:hunter?sslmode=disable", /unreadable host or port/);
+  refused("postgres://u:hunter#et@h/db", /not of the form/);
+  refused("postgres://u:hunter@h:hunter/d", /unreadable host or port/);
 });

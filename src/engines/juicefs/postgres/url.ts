@@ -95,10 +95,12 @@ export function parsePostgresUrl(url: string): PostgresUrl {
   const match = /^postgres(?:ql)?:\/\/(?:([^/?#]*)@)?([^/?#]*)(?:\/([^?#]*))?(?:\?([^#]*))?$/is.exec(url);
   if (match === null) throw invalid("it is not of the form postgres://user@host:port/database");
   const [, userInfoText = "", hostText, databaseText = "", queryText = ""] = match;
+  // What stands before an `@` further on is the rest of a password that was cut at its / or ?.
+  if (databaseText.includes("@")) throw invalid("an @ follows the first /");
   const options = new URLSearchParams(queryText);
   for (const name of options.keys()) {
     if (!usedOptions.has(name) && !ignoredOptions.has(name))
-      throw invalid(`it has the unknown option ${JSON.stringify(name)}`);
+      throw invalid(`it has ${shown(name, queryText) ? `the unknown option "${name}"` : "an unknown option"}`);
     if (options.getAll(name).length > 1) throw invalid(`it has the option ${name} twice`);
   }
   const colon = userInfoText.indexOf(":");
@@ -147,12 +149,11 @@ function hostsOf(hostOption: string | null, portOption: string | null, authority
     // A bare IPv6 address stands in the option only; in the authority it has brackets.
     const match = /^(?:\[([^\]]*)\]|([^:]*))(?::(\d*))?$/.exec(entry);
     const isBare = match === null && given !== "";
-    if (match === null && !isBare) throw invalid(`it has the unreadable host ${JSON.stringify(entry)}`);
+    if (match === null && !isBare) throw invalid("it has an unreadable host or port");
     const host = match === null ? entry : decode(match[1] ?? match[2] ?? "", "host", invalid);
     const portText = match?.[3] ?? ports[at] ?? ports[0] ?? "";
     const port = portText === "" ? defaultPort : Number(portText);
-    if (!Number.isInteger(port) || port < 1 || port > 65535)
-      throw invalid(`it has the port ${JSON.stringify(portText)}`);
+    if (!Number.isInteger(port) || port < 1 || port > 65535) throw invalid("its port is no number from 1 to 65535");
     return { host: host === "" ? "127.0.0.1" : host, port };
   });
 }
@@ -182,7 +183,10 @@ function tlsOf(
 
 function oneOf<Word extends string>(words: readonly Word[], text: string, option: string): Word {
   const word = words.find((candidate) => candidate === text);
-  if (word === undefined) throw invalid(`its ${option} is ${JSON.stringify(text)}, and may be ${words.join(", ")}`);
+  if (word === undefined) {
+    const given = shown(text, "") ? `its ${option} is "${text}"` : `its ${option} is not known`;
+    throw invalid(`${given}, and may be ${words.join(", ")}`);
+  }
   return word;
 }
 
@@ -204,10 +208,15 @@ function locationOf(hosts: readonly PostgresHost[], database: string, searchPath
   return `postgres://${isSocket ? "" : place}/${encodeURIComponent(database)}${query}`;
 }
 
+/** Whether a word of the URL can be no part of a password that was cut at its `?`: then an `@` follows. */
+function shown(word: string, query: string): boolean {
+  return /^[\w-]+$/.test(word) && !query.includes("@");
+}
+
 /** The URL itself is not shown: it may hold a password anywhere. */
 function invalid(what: string): CairnError {
   return new CairnError("meta-url-invalid", `the PostgreSQL metadata URL cannot be used: ${what}`, {
-    next: "give it as postgres://user@host:5432/database?sslmode=…&search_path=…&table_prefix=…",
+    next: "give it as postgres://user@host:5432/database?sslmode=…&search_path=…&table_prefix=…; in a password write / as %2F, ? as %3F, # as %23 (or give it in META_PASSWORD)",
     exit: "wrongUse",
   });
 }
