@@ -1,8 +1,9 @@
 import type { Batch } from "../../../model/batch.ts";
 import { releaseBatch } from "../../../model/batch.ts";
-import { CairnError } from "../../../model/errors.ts";
+import { CairnError, messageOf } from "../../../model/errors.ts";
 import type { Facts } from "../../../model/ports.ts";
 import type { Session } from "../../../protocols/postgres/session.ts";
+import { isServerError } from "../../../protocols/postgres/session.ts";
 import { quoteText } from "../../../protocols/postgres/sql-text.ts";
 import type { JuicefsLine } from "../lines.ts";
 import { tablesOfLine } from "../sql/tables.ts";
@@ -68,8 +69,10 @@ interface Restore {
   readonly control: Session;
   readonly restore: string;
   builder?: Builder;
+  /** Busy with ANALYZE. */
+  analyst?: Session;
   line?: JuicefsLine;
-  analyzing?: Promise<unknown>;
+  analyzing?: Promise<void>;
   watch?: NodeJS.Timeout;
 }
 
@@ -164,7 +167,10 @@ const handlers: TargetCalls = {
       prepared().line = request.line;
       // Builds of indexes are silent for long: that the server still answers is asked beside them.
       prepared().watch = setInterval(() => {
-        control.query("SELECT 1", answerMs).catch((error: unknown) => builder.fail(error));
+        control.query("SELECT 1", answerMs).catch((error: unknown) => {
+          builder.fail(error);
+          prepared().analyst?.destroy(error instanceof Error ? error : new Error(String(error)));
+        });
       }, watchMs);
     }),
 
@@ -178,24 +184,26 @@ const handlers: TargetCalls = {
   finish: () =>
     step(async () => {
       await begun().finish((indexes, total) => sendNote({ indexes, total } satisfies IndexNote));
-      const { control, ground, line, watch } = prepared();
-      clearInterval(watch);
-      const tables = tablesOfLine(line ?? "1.4").map(({ name }) => placeOf(ground.place.schema, ground.prefix, name));
       // While the proof reads.
-      const analyzing = control.query(`ANALYZE ${tables.join(", ")}`, 0);
+      const analyzing = analyze(prepared());
       analyzing.catch(() => {});
       prepared().analyzing = analyzing;
     }),
 
   publish: (setting) =>
     step(async () => {
-      const { control, ground, analyzing } = prepared();
+      const { control, ground, analyzing, watch } = prepared();
       // Its presence says that all tables are filled.
       if (analyzing === undefined) throw new Error("nothing was finished");
       const { place, prefix } = ground;
       await analyzing;
+      // From here on every statement has its own limit.
+      clearInterval(watch);
       const table = placeOf(place.schema, prefix, "setting");
-      await control.query(`BEGIN; INSERT INTO ${table} (name, value) VALUES ('format', ${quoteText(setting)})`);
+      await control.query(
+        `BEGIN; ${commitsDurably}; SET LOCAL lock_timeout = '30s';
+         INSERT INTO ${table} (name, value) VALUES ('format', ${quoteText(setting)})`,
+      );
       const { rows } = await control.query(`SELECT name, value FROM ${table}`);
       if (rows.length !== 1 || rows[0][1] !== setting) {
         throw new CairnError("proof-failed", "the setting that was written is not the one of the snapshot", {
@@ -203,7 +211,8 @@ const handlers: TargetCalls = {
           exit: "proofFailed",
         });
       }
-      await control.query(`DROP TABLE ${placeOf(place.schema, prefix, markerTable)}; COMMIT`, 0);
+      await control.query(`DROP TABLE ${placeOf(place.schema, prefix, markerTable)}`);
+      await commitPublication(control, ground);
       await prepared().builder?.[Symbol.asyncDispose]();
       await control[Symbol.asyncDispose]();
     }),
@@ -219,11 +228,59 @@ const handlers: TargetCalls = {
   },
 };
 
+const undefinedTable = "42P01";
+
+/** Fresh statistics, on a connection of its own: the other one is asked all the while whether the server still answers. */
+async function analyze(restore: Restore): Promise<void> {
+  const { ground, line, server } = restore;
+  const tables = tablesOfLine(line ?? "1.4").map(({ name }) => placeOf(ground.place.schema, ground.prefix, name));
+  const analyst = await server.connect().catch((error: unknown) => {
+    // Others took the builder's connections: the server's own autovacuum will do it.
+    if (error instanceof CairnError && error.code === "engine-busy") return undefined;
+    throw error;
+  });
+  if (analyst === undefined) return;
+  restore.analyst = analyst;
+  await using _ = analyst;
+  await setTimeouts(analyst, ground.place);
+  await analyst.query("SET lock_timeout = '30s'");
+  await analyst.query(`ANALYZE ${tables.join(", ")}`, 0);
+}
+
+/** Who has switched it off for speed still wants to find a volume that was said to be there. */
+const commitsDurably =
+  "SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'";
+
+/** Whether a commit was done is not known when its answer is lost. */
+async function commitPublication(control: Session, { side }: Ground): Promise<void> {
+  try {
+    await control.query("COMMIT");
+  } catch (error) {
+    if (isServerError(error) && !/^(?:57P|08)/.test(error.code)) throw error;
+    throw new CairnError(
+      "publication-uncertain",
+      `the answer to the last COMMIT in ${side.location} was lost (${messageOf(error)}): the volume may have been published`,
+      {
+        unharmed: "if it was published, it is whole: it was proven before",
+        next: "look with `cairn doctor` whether the volume is there; restore again if it is not",
+        exit: "targetRefused",
+        cause: error,
+      },
+    );
+  }
+}
+
 async function isOurs(session: Session, ground: Ground, restore: string): Promise<boolean> {
   if ((await inspectGround(session, ground)) !== "unfinished") return false;
   const marker = placeOf(ground.place.schema, ground.prefix, markerTable);
-  const { rows } = await session.query(`SELECT count(*) FROM ${marker} WHERE restore = ${quoteText(restore)}`);
-  return rows[0][0] !== "0";
+  try {
+    const { rows } = await session.query(`SELECT count(*) FROM ${marker} WHERE restore = ${quoteText(restore)}`);
+    return rows[0][0] !== "0";
+  } catch (error) {
+    // A commit that was under way has dropped it, and published the volume.
+    if (isServerError(error) && error.code === undefinedTable) return false;
+    throw error;
+  }
 }
 
 serveCalls({ ...handlers });
