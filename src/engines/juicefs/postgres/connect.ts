@@ -102,7 +102,8 @@ async function connectHost(url: PostgresUrl, { host, port }: PostgresHost, appli
       // Only a server that wants it the other way is asked again; a wrong password stays wrong.
       if (isServerError(error) && error.code !== "28000") throw error;
       first ??= error;
-      if (at === attempts.length - 1) throw first;
+      // What a server says is worth more than that it has no TLS, or wants it.
+      if (at === attempts.length - 1) throw isServerError(error) ? error : first;
     }
   }
   throw first;
