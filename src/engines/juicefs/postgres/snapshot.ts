@@ -56,16 +56,18 @@ export async function openSnapshot(
     const snapshotId = rows[0][0] ?? "";
     // The log's end now: the snapshot's own changes are all before it.
     const after = await readPosition(first, place, "pg_current_wal_insert_lsn()");
+    const identity = await readIdentity(first);
+    const origin = await readOrigin(first, identity);
     requireSameTables(volume, await readTables(first, place.schema), place);
     const others = await Promise.all(
-      Array.from({ length: connections - 1 }, () => joinSnapshot(server, place, snapshotId, progress)),
+      Array.from({ length: connections - 1 }, () => joinSnapshot(server, place, { snapshotId, origin }, progress)),
     );
     for (const session of others) if (session !== undefined) sessions.push(session);
     return {
       sessions,
       position: {
         ...(before === after ? { lsn: after } : { lsnBefore: before, lsnAfter: after }),
-        ...(await readIdentity(first)),
+        ...identity,
         snapshot: snapshotId,
         standby: place.isStandby,
       },
@@ -82,7 +84,7 @@ export async function openSnapshot(
 async function joinSnapshot(
   server: Server,
   place: Place,
-  snapshotId: string,
+  { snapshotId, origin }: { snapshotId: string; origin: string },
   progress: Progress,
 ): Promise<Session | undefined> {
   let session: Session | undefined;
@@ -91,7 +93,11 @@ async function joinSnapshot(
     await session.query(
       `${beginReading}; SET TRANSACTION SNAPSHOT ${quoteText(snapshotId)}; ${transactionSettings(place)}`,
     );
-    return session;
+    if ((await readOrigin(session, await readIdentity(session))) === origin) return session;
+    // Names of snapshots are counted up on every server: another one may have one of this name.
+    await session[Symbol.asyncDispose]();
+    progress.warn("fewer-connections", "reading with fewer connections: a further one led to another server");
+    return undefined;
   } catch (error) {
     await session?.[Symbol.asyncDispose]();
     // One connection is enough; a server that has no more, or a proxy that leads to another server, costs time only.
@@ -117,6 +123,12 @@ async function readIdentity(session: Session): Promise<Facts> {
   );
   const [system, timeline] = control.rows[0];
   return { systemIdentifier: system ?? "", timeline: Number(timeline) };
+}
+
+/** What tells one running server from every other: when it started, and the cluster's number where the role may see it. */
+async function readOrigin(session: Session, identity: Facts): Promise<string> {
+  const { rows } = await session.query("SELECT extract(epoch FROM pg_postmaster_start_time())");
+  return `${rows[0][0]} ${identity["systemIdentifier"] ?? ""}`;
 }
 
 function requireSameTables({ tables, schema }: VolumeTables, now: readonly StoredTable[], place: Place): void {
