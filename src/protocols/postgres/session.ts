@@ -97,8 +97,8 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     host: options.host,
     port: options.port,
     user: options.user,
-    // Not undefined: the library would look into files of its own.
-    password: options.password ?? "",
+    // Not left out, nor empty: the library would look into PGPASSWORD and ~/.pgpass on its own.
+    password: options.password ?? (() => ""),
     database: options.database,
     ssl: options.tls === false ? false : { ...options.tls },
     application_name: options.applicationName,

@@ -18,8 +18,9 @@ export async function describeVolume(url: PostgresUrl): Promise<SourceDescriptio
   try {
     const place = await findPlace(session, url);
     const prefix = url.tablePrefix;
-    const volume = requireVolume(await readTables(session, place.schema), { place, prefix, side });
-    const setting = await readSetting(session, place, prefix, side.location);
+    const stored = await readTables(session, place.schema);
+    const volume = requireVolume(stored, { place, prefix, side });
+    const setting = await readSetting(session, stored, { place, prefix, side });
     const counters = await readCounters(session, place, prefix, side.location);
     const canonical = canonicalCounters(counters);
     const valueOf = (name: string): string =>

@@ -69,16 +69,18 @@ async function openThreadView(url: PostgresUrl, options: SourceOptions, request:
       ...request,
       ...(pace === undefined ? {} : { pace }),
     });
+    const calls = { underWay: 0 };
     const inFlight = Math.max(2, Math.min(8, Math.floor(memoryBytes / 2 / batchBytesMax)));
     return {
       kind: juicefs,
       volumeId: volume.volumeId,
       volumeName: volume.volumeName,
       sortedTables: request.isOwn ? juicefs.tables.map((table) => table.name) : smallTables,
-      batches: () => takeBatches(thread, inFlight),
+      batches: () => takeBatches(thread, inFlight, calls),
       summary: () => thread.call("summary", undefined),
       async [Symbol.asyncDispose]() {
-        if (!signal.aborted) await thread.call("close", undefined).catch(() => {});
+        // It would wait for batches that nobody wants any more; the server notices that its clients are gone.
+        if (!signal.aborted && calls.underWay === 0) await thread.call("close", undefined).catch(() => {});
         await thread[Symbol.asyncDispose]();
       },
     };
@@ -92,12 +94,18 @@ async function openThreadView(url: PostgresUrl, options: SourceOptions, request:
 const smallTables = ["setting", "counter"];
 
 /** Keeps a few calls under way, so that the thread reads on while a batch is being worked on; no more than the memory bears. */
-async function* takeBatches(thread: CallableThread<SourceCalls>, inFlight: number): AsyncGenerator<Batch> {
+async function* takeBatches(
+  thread: CallableThread<SourceCalls>,
+  inFlight: number,
+  counted: { underWay: number },
+): AsyncGenerator<Batch> {
   const calls: Promise<Batch | undefined>[] = [];
   const ask = (): void => {
     const call = thread.call("next", undefined);
+    counted.underWay++;
+    const settle = (): void => void counted.underWay--;
     // A later call fails with the same error as an earlier one, and then nobody waits for it.
-    call.catch(() => {});
+    call.then(settle, settle);
     calls.push(call);
   };
   for (let count = 0; count < inFlight; count++) ask();

@@ -29,10 +29,12 @@ import { counterRowsMax, countersOfRows, settingOfRows, settingRowsMax } from ".
 import { sqlTables } from "../sql/tables.ts";
 import { endOfTable, seeStoredRefs, visitSlices, VolumeChecks } from "../volume-checks.ts";
 import { openBatchQueue } from "./batch-queue.ts";
-import type { Place, VolumeTables } from "./catalogue.ts";
+import { markerTable } from "../sql/volume-schema.ts";
+import type { Place, StoredTable, VolumeTables } from "./catalogue.ts";
 import { findPlace, readTables, requireVolume } from "./catalogue.ts";
 import type { Server } from "./connect.ts";
 import { connectServer, sideOf } from "./connect.ts";
+import type { Side } from "./errors.ts";
 import { postgresError } from "./errors.ts";
 import { openSnapshot } from "./snapshot.ts";
 import { openTableCopy } from "./table-copy.ts";
@@ -91,14 +93,15 @@ export async function openVolumeReader(options: VolumeReaderOptions, progress: P
   try {
     const place = await findPlace(session, options.url);
     const prefix = options.url.tablePrefix;
-    const volume = requireVolume(await readTables(session, place.schema), { place, prefix, side });
+    const stored = await readTables(session, place.schema);
+    const volume = requireVolume(stored, { place, prefix, side });
     const bytes = volume.tables.reduce((sum, table) => sum + table.bytes, 0);
     const connections = connectionsFor(bytes);
     const snapshot = await openSnapshot(session, server, { place, volume, connections, progress });
     const [first] = snapshot.sessions;
     const setting =
       options.heldSetting === undefined
-        ? await readSetting(first, place, prefix, side.location)
+        ? await readSetting(first, stored, { place, prefix, side })
         : { fields: [...options.heldSetting], secrets: {}, removed: "" };
     const counters = canonicalCounters(await readCounters(first, place, prefix, side.location));
     const pacer = await openReadPacer(options, server, progress);
@@ -322,15 +325,18 @@ function tableName(place: Place, prefix: string, table: string): string {
 /** The setting of the volume, its secrets taken out. Throws `not-formatted`, `unknown-schema`, `setting-invalid`, `secret-unreadable`. */
 export async function readSetting(
   session: Session,
-  place: Place,
-  prefix: string,
-  location: string,
+  stored: readonly StoredTable[],
+  { place, prefix, side }: { place: Place; prefix: string; side: Side },
 ): Promise<SplitSetting> {
   const { rows } = await session.query(
     `SELECT name, value FROM ${tableName(place, prefix, "setting")} LIMIT ${settingRowsMax}`,
   );
   return settingOfRows(
-    { location, table: `${prefix}setting` },
+    {
+      location: side.location,
+      table: `${prefix}setting`,
+      isUnfinished: stored.some(({ name }) => name === prefix + markerTable),
+    },
     rows.map(([name, value]) => [name ?? "", value]),
   );
 }
