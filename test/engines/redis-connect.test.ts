@@ -211,6 +211,8 @@ test("a named replica must follow the volume's server, and be in step", async ()
   assert.equal(byUrl.role, "replica");
   await assert.rejects(site(master.url(), { replica: named(master.port) }), fails("not-a-replica"));
   await assert.rejects(site(master.url(), { replica: named(otherReplica.port) }), fails("replica-of-other"));
+  const otherByUrl = `redis://:s3cret@${named(otherReplica.port)}`;
+  await assert.rejects(site(master.url(), { replica: otherByUrl }), fails("replica-of-other", /replica at 127/));
   await assert.rejects(site(master.url(), { replica: "a:1,b:2" }), fails("usage"));
   await master[Symbol.asyncDispose]();
   await replica.command("CLIENT", "KILL", "TYPE", "master");

@@ -179,7 +179,7 @@ async function openReplica(url: RedisUrl, replica: string, options: ConnectOptio
       next: "name a server whose INFO says role:slave, or leave --replica out to read from this one",
     });
   }
-  const warnings = await compareWithMaster(url, info, options);
+  const warnings = await compareWithMaster(url, info, connection.address, options);
   const facts = inCluster
     ? { mode: "cluster" as const, keyPrefix: clusterPrefix(url), database: 0, info, warnings }
     : { mode: "server" as const, keyPrefix: "", database: url.database, info, warnings };
@@ -196,6 +196,7 @@ function schemeOf(url: RedisUrl): string {
 async function compareWithMaster(
   url: RedisUrl,
   replicaInfo: ReadonlyMap<string, string>,
+  replicaAddress: string,
   options: ConnectOptions,
 ): Promise<SiteWarning[]> {
   let master: RedisSite;
@@ -206,7 +207,7 @@ async function compareWithMaster(
     const message = `whether the replica follows the volume's own server was not checked: ${messageOf(error)}`;
     return [{ code: "replica-unchecked", message }];
   }
-  return requireSameHistory(master.info, replicaInfo, options.replica ?? "");
+  return requireSameHistory(master.info, replicaInfo, replicaAddress);
 }
 
 interface SiteFacts {

@@ -12,7 +12,6 @@ export function isReplica(info: Info): boolean {
 }
 
 /** Throws `replica-not-linked`: what such a replica holds may be of any age, or half loaded. */
-
 export function requireLinked(info: Info, address: string): void {
   const isSyncing = info.get("master_sync_in_progress") === "1";
   if (info.get("master_link_status") === "up" && !isSyncing) return;
@@ -37,8 +36,8 @@ export function lagWarnings(info: Info, address: string): SiteWarning[] {
   return [{ code: "replica-lags", message }];
 }
 
-/** Servers that follow one another have one replication id. Throws `replica-of-other`; warns of a replica that is far behind. */
-export function requireSameHistory(master: Info, replica: Info, name: string): SiteWarning[] {
+/** Servers that follow one another have one replication id. `address`: the replica's, for messages. Throws `replica-of-other`; warns of a replica that is far behind. */
+export function requireSameHistory(master: Info, replica: Info, address: string): SiteWarning[] {
   const masterIds = [master.get("master_replid"), master.get("master_replid2")];
   const replicaId = replica.get("master_replid");
   if (replicaId === undefined || masterIds[0] === undefined) {
@@ -48,7 +47,7 @@ export function requireSameHistory(master: Info, replica: Info, name: string): S
   if (!masterIds.includes(replicaId)) {
     throw new CairnError(
       "replica-of-other",
-      `the replica ${JSON.stringify(name)} does not follow the server of the metadata URL`,
+      `the replica at ${address} does not follow the server of the metadata URL`,
       {
         exit: "sourceUnreachable",
         unharmed: "nothing was read or written",
