@@ -3,7 +3,9 @@ import { spawn } from "node:child_process";
 import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { after, before, test } from "node:test";
+import { wipe } from "../../src/engines/juicefs/redis/restore-claim.ts";
 import { restoreLockKey, restoreMarkerKey } from "../../src/engines/juicefs/redis/restore-marker.ts";
+import { transact } from "../../src/engines/juicefs/redis/transact.ts";
 import { CairnError } from "../../src/model/errors.ts";
 import type { Target, TargetWriter } from "../../src/model/ports.ts";
 import type { Bench, RestoreOptions, TakenSnapshot } from "../end-to-end/bench.ts";
@@ -12,6 +14,7 @@ import type { RedisServer } from "../peers/redis.ts";
 import { startRedis, startRedisReplica } from "../peers/redis.ts";
 import { startRedisCluster } from "../peers/redis-cluster.ts";
 import { startSentinel } from "../peers/redis-sentinel.ts";
+import { connectRedis } from "../../src/protocols/redis/client.ts";
 import { makeOddVolume } from "../volumes/odd-volume.ts";
 import type { OddVolume } from "../volumes/odd-volume.ts";
 import { assertSameDump } from "./same-dump.ts";
@@ -248,7 +251,7 @@ test("what a killed restore left is refused, and removed when asked for", async 
     } else {
       // It still follows the dead restore.
       assert.match(await own.command("INFO", "replication"), /role:slave/);
-      await assertRefused("target-unfinished", url);
+      await assertRefused("target-in-use", url, { discardUnfinished: true });
       await own.command("CONFIG", "SET", "replica-read-only", "no");
       await using connection = await own.connect(1);
       await connection.command("DEL", restoreLockKey);
@@ -283,6 +286,45 @@ test("a database that loses its marker is not published", async () => {
   await assertRefused("target-lost", url, { wrap: lose });
   await using connection = await server.connect(database);
   assert.equal(await connection.text("EXISTS", "setting"), "0");
+});
+
+test("a restore that another has taken over from removes and publishes nothing", async () => {
+  await using own = await startRedis();
+  await using connection = await own.connect();
+  const address = { host: "127.0.0.1", port: own.port };
+  await using link = await connectRedis({ address, signal: new AbortController().signal });
+  const claim = { prefix: "", location: "redis://here/0", token: "first" };
+  const isInUse = (error: unknown): boolean => error instanceof CairnError && error.code === "target-in-use";
+  await connection.command("SET", "i1", "x");
+  await connection.command("SET", restoreLockKey, "second");
+  await assert.rejects(wipe(link, claim), isInUse);
+  await connection.command("SET", restoreLockKey, "first");
+  await connection.command("SET", "setting", "{}");
+  await assert.rejects(wipe(link, claim), isInUse);
+  assert.equal(await connection.text("DBSIZE"), "3");
+  await connection.command("DEL", "setting");
+  // Taken over between the look at the lock and the removal.
+  const late = transact(
+    link,
+    [restoreLockKey],
+    () => connection.command("SET", restoreLockKey, "second").then(() => {}),
+    [["UNLINK", "i1"]],
+  );
+  assert.equal(await late, false);
+  assert.equal(await connection.text("EXISTS", "i1"), "1");
+  await connection.command("DEL", restoreLockKey);
+  await wipe(link, claim);
+  assert.equal(await connection.text("DBSIZE"), "0");
+
+  const published = tampered((writer) => ({
+    async publish() {
+      await connection.command("SET", "setting", "{}");
+      await writer.publish();
+    },
+  }));
+  await assertRefused("target-lost", own.url(), { wrap: published });
+  assert.equal(await connection.text("GET", "setting"), "{}");
+  assert.ok((await keysOf(own, 0)) > 1000);
 });
 
 test("what others write or remove while the volume is being restored is noticed, and theirs stays", async () => {

@@ -10,8 +10,8 @@ import { RespError } from "../../../protocols/redis/resp.ts";
 import { plainAddress } from "../../../protocols/redis/serve-rdb.ts";
 import type { ServeOptions } from "../../../protocols/redis/serve-rdb.ts";
 import type { RedisSite } from "./connect.ts";
-import { lockAgain, notEmpty, readMarker } from "./restore-claim.ts";
-import { restoreMarkerKey } from "./restore-marker.ts";
+import { inUse, lockAgain, notEmpty, readMarker } from "./restore-claim.ts";
+import { restoreLockKey, restoreMarkerKey } from "./restore-marker.ts";
 import { keysByDatabase } from "./server-state.ts";
 import type { RedisUrl } from "./url.ts";
 
@@ -132,7 +132,7 @@ function isLocalAddress(address: string): boolean {
 }
 
 /** Asks the server now and then until disposed: one that dies before it asks for the data would be waited for in vain. */
-export function watchServer(connection: RedisConnection, lost: (error: unknown) => void): Disposable {
+export function watchServer(connection: RedisConnection, lost: (error: unknown) => void): AsyncDisposable {
   const timer = setInterval(() => {
     // PING is answered with an error while the server loads, which is an answer as well.
     connection.ask("PING").catch((error: unknown) => {
@@ -140,7 +140,11 @@ export function watchServer(connection: RedisConnection, lost: (error: unknown) 
       lost(error);
     });
   }, watchMs);
-  return { [Symbol.dispose]: () => clearInterval(timer) };
+  return {
+    async [Symbol.asyncDispose]() {
+      clearInterval(timer);
+    },
+  };
 }
 
 /** The link is up once the data is loaded. INFO is answered while a server loads. */
@@ -158,6 +162,7 @@ async function untilLoaded(connection: RedisConnection, progress: Progress): Pro
     } else if (performance.now() - idleSince > connectTimeoutMs) {
       throw new CairnError("replica-not-served", `Redis at ${connection.address} did not load what it was sent`, {
         exit: "targetRefused",
+        unharmed: "what was written is removed as far as the connection allows; the snapshot is unchanged",
         next: "look into the server's log; or restore without --dedicated",
       });
     }
@@ -182,7 +187,7 @@ async function connectAnyway(url: RedisUrl, signal: AbortSignal): Promise<RedisC
 
 /**
  * A restore that was killed leaves the server following an address where nobody answers. Such a server is made a master again when the
- * user said so; a replica that has no marker of ours is left alone. Throws `target-unfinished`.
+ * user said so; a replica that has no marker of ours is left alone. Throws `target-unfinished`, and `target-in-use` while it may be alive.
  */
 export async function freeFromUnfinished(url: RedisUrl, { signal, discardUnfinished }: TargetOptions): Promise<void> {
   await using connection = await connectAnyway(url, signal);
@@ -190,6 +195,9 @@ export async function freeFromUnfinished(url: RedisUrl, { signal, discardUnfinis
   const info = await whileLoading({ signal }, async () => parseInfo(await connection.call("INFO")));
   if (info.get("role") !== "slave" || info.get("master_link_status") === "up") return;
   if ((await connection.ask("EXISTS", restoreMarkerKey)) !== 1) return;
+  // It is being sent the volume, or its restore has only begun.
+  const isFed = info.get("master_sync_in_progress") === "1";
+  if (isFed || (await connection.call("EXISTS", restoreLockKey)) !== 0) throw inUse(url.location);
   if (discardUnfinished !== true) {
     throw new CairnError(
       "target-unfinished",

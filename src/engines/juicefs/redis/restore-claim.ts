@@ -1,10 +1,13 @@
 import { CairnError } from "../../../model/errors.ts";
 import type { RedisConnection } from "../../../protocols/redis/client.ts";
 import { textOf } from "../../../protocols/redis/client.ts";
+import { RedisReplyError, replyError } from "../../../protocols/redis/redis-errors.ts";
+import type { Command } from "../../../protocols/redis/resp.ts";
 import { RespError } from "../../../protocols/redis/resp.ts";
 import { isLayoutKey } from "./layout-keys.ts";
 import type { RestoreMarker } from "./restore-marker.ts";
 import { markerFields, restoreLockKey, restoreMarkerKey } from "./restore-marker.ts";
+import { transact } from "./transact.ts";
 
 /** A restore that is alive renews its lock every third of this. */
 const lockSeconds = 30;
@@ -38,7 +41,7 @@ export async function claimDatabase(connection: RedisConnection, options: ClaimO
         },
       );
     }
-    await wipe(connection, prefix);
+    await wipe(connection, { prefix, location, token: marker.token });
   }
   await requireEmpty(connection, prefix, location);
   const [[name, token], ...fields] = markerFields(marker);
@@ -68,17 +71,19 @@ async function requireUnfinished(
   if (now?.token !== old.token) throw inUse(location);
 }
 
-function inUse(location: string): CairnError {
+export function inUse(location: string, unharmed = "nothing was written"): CairnError {
   return new CairnError("target-in-use", `another restore is filling ${location}, or was until some seconds ago`, {
     exit: "targetRefused",
-    unharmed: "nothing was written",
+    unharmed,
     next: `wait for it; if it was killed, try again in ${lockSeconds} s`,
   });
 }
 
+/** The marker; `undefined` where there is none, or a key of its name that is something else. */
 export async function readMarker(connection: RedisConnection, prefix: string): Promise<RestoreMarker | undefined> {
   const reply = await connection.ask("HMGET", `${prefix}${restoreMarkerKey}`, "token", "volume", "started");
-  if (reply instanceof RespError || !Array.isArray(reply)) return undefined;
+  if (reply instanceof RespError && reply.kind !== "WRONGTYPE") throw replyError(reply, ["HMGET"], connection);
+  if (!Array.isArray(reply)) return undefined;
   const [token, volumeId, started] = reply.map(textOf);
   if (token === undefined) return undefined;
   return { token, volumeId: volumeId ?? "?", started: started ?? "?" };
@@ -87,10 +92,13 @@ export async function readMarker(connection: RedisConnection, prefix: string): P
 /** Throws `target-lost` when the database is not the one that was claimed (after a failover), or another restore took it. */
 export async function requireClaim(connection: RedisConnection, prefix: string, token: string): Promise<void> {
   const marker = await readMarker(connection, prefix);
-  if (marker?.token === token) return;
-  throw new CairnError(
+  if (marker?.token !== token) throw targetLost(connection.address);
+}
+
+export function targetLost(address: string): CairnError {
+  return new CairnError(
     "target-lost",
-    `the database at ${connection.address} is no longer the one that this restore began to fill`,
+    `the database at ${address} is no longer the one that this restore began to fill`,
     {
       exit: "targetRefused",
       unharmed: "nothing more was written to it",
@@ -99,27 +107,45 @@ export async function requireClaim(connection: RedisConnection, prefix: string, 
   );
 }
 
-/** Renews the lock until disposed. `lost` is called at most once, with what ended it. */
+/** Replies of a server that is busy with something else, and answers later. */
+const passingKinds: ReadonlySet<string> = new Set(["BUSY", "LOADING"]);
+
+/**
+ * Renews the lock until disposed, which ends after a renewal that is under way. `lost` is called at most once, with what ended it.
+ */
 export function keepClaim(
   connection: RedisConnection,
   prefix: string,
   token: string,
   lost: (error: unknown) => void,
-): Disposable {
+): AsyncDisposable {
+  let underWay: Promise<void> | undefined;
+  let isEnded = false;
   const renew = async (): Promise<void> => {
-    await requireClaim(connection, prefix, token);
-    await connection.call("SET", `${prefix}${restoreLockKey}`, token, "EX", lockSeconds);
+    try {
+      await requireClaim(connection, prefix, token);
+      if (!isEnded) await connection.call("SET", `${prefix}${restoreLockKey}`, token, "EX", lockSeconds);
+    } catch (error) {
+      if (isEnded || (error instanceof RedisReplyError && passingKinds.has(error.kind))) return;
+      clearInterval(timer);
+      lost(error);
+    } finally {
+      underWay = undefined;
+    }
   };
   const timer = setInterval(
     () => {
-      renew().catch((error: unknown) => {
-        clearInterval(timer);
-        lost(error);
-      });
+      underWay ??= renew();
     },
     (lockSeconds * 1000) / 3,
   );
-  return { [Symbol.dispose]: () => clearInterval(timer) };
+  return {
+    async [Symbol.asyncDispose]() {
+      isEnded = true;
+      clearInterval(timer);
+      await underWay;
+    },
+  };
 }
 
 /** Sets the lock again, where what was loaded replaced it. */
@@ -152,17 +178,52 @@ async function requireEmpty(connection: RedisConnection, prefix: string, locatio
   }
 }
 
+/** A database that is claimed, or to be. */
+export interface Claimed {
+  readonly prefix: string;
+  readonly location: string;
+  /** Of the restore that wipes; the lock carries it. */
+  readonly token: string;
+}
+
 /**
  * Removes everything that a restore writes from a claimed database, the marker and the lock last. A key of another name is nothing that we wrote,
- * and stays.
+ * and stays. Takes the lock where nobody has it; each step is a transaction that ends with nothing removed when another has taken it since, or
+ * has published a volume: `target-in-use` then.
  */
-export async function wipe(connection: RedisConnection, prefix: string): Promise<void> {
+export async function wipe(connection: RedisConnection, { prefix, location, token }: Claimed): Promise<void> {
+  const lock = `${prefix}${restoreLockKey}`;
+  const setting = `${prefix}setting`;
+  const refusal = (): CairnError => inUse(location, "what stands in it is left alone");
+  const requireOwn = async (): Promise<void> => {
+    const owner = textOf(await connection.call("GET", lock));
+    const published = await connection.call("EXISTS", setting);
+    if (owner !== token || published !== 0) throw refusal();
+  };
+  // A server without memory refuses SET, and lets go on with a lock that is there.
+  if ((await connection.call("EXISTS", lock)) === 0) {
+    await connection.call("SET", lock, token, "NX", "EX", lockSeconds);
+  }
+  await requireOwn();
+  const run = async (commands: readonly Command[]): Promise<void> => {
+    try {
+      if (!(await transact(connection, [lock, setting], requireOwn, commands))) throw refusal();
+    } catch (error) {
+      if (!(error instanceof RedisReplyError) || error.kind !== "OOM") throw error;
+      // A server without memory queues nothing in a transaction, and gives nobody a lock.
+      await requireOwn();
+      for (const command of commands) await connection.call(...command);
+    }
+  };
   for await (const { keys } of scan(connection, prefix)) {
     const own = keys.filter((key) => isLayoutKey(key.toString("latin1").slice(prefix.length)));
-    if (own.length > 0) await connection.call("UNLINK", ...own);
+    if (own.length === 0) continue;
+    await run([
+      ["EXPIRE", lock, lockSeconds],
+      ["UNLINK", ...own],
+    ]);
   }
-  await connection.call("UNLINK", `${prefix}${restoreMarkerKey}`);
-  await connection.call("UNLINK", `${prefix}${restoreLockKey}`);
+  await run([["UNLINK", `${prefix}${restoreMarkerKey}`, lock]]);
 }
 
 async function* scan(connection: RedisConnection, prefix: string): AsyncGenerator<{ keys: Buffer[] }> {

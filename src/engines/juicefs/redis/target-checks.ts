@@ -1,4 +1,4 @@
-import { CairnError } from "../../../model/errors.ts";
+import { CairnError, messageOf } from "../../../model/errors.ts";
 import type { Progress, TargetPlan } from "../../../model/ports.ts";
 import type { RedisConnection } from "../../../protocols/redis/client.ts";
 import { parseInfo, textOf } from "../../../protocols/redis/client.ts";
@@ -91,6 +91,7 @@ function usedCommands(prefix: string): string[][] {
     ["HSETNX", key(restoreMarkerKey), "x", "x"],
     ["HMGET", key(restoreMarkerKey), "x"],
     ["SET", key(restoreLockKey), "x"],
+    ["EXPIRE", key(restoreLockKey), "1"],
     ["RPUSH", key("c1_0"), "x"],
     ["SADD", key("session1"), "x"],
     ["ZADD", key("allSessions"), "0", "x"],
@@ -109,6 +110,8 @@ function usedCommands(prefix: string): string[][] {
 
 /** Rights are checked when a command is queued, so a transaction that is dropped shows what is missing and changes nothing. */
 async function requireRights(connection: RedisConnection, prefix: string): Promise<void> {
+  // Not allowed within a transaction, and dropped with it.
+  await connection.call("WATCH", `${prefix}setting`);
   await connection.call("MULTI");
   const commands = usedCommands(prefix);
   const replies = await connection.askAll(commands);
@@ -117,12 +120,29 @@ async function requireRights(connection: RedisConnection, prefix: string): Promi
   if (at >= 0) throw replyError(replies[at] as RespError, commands[at], connection);
 }
 
-/** What will become of the volume when the server stops: said once, after the volume is there. Nothing in the server's configuration is changed. */
-export async function tellDurability(connection: RedisConnection, progress: Progress): Promise<void> {
+/**
+ * What will become of the volume when the server stops: said once, after the volume is there, which no failure to learn it changes. Nothing in
+ * the server's configuration is changed. `timeoutMs`: of the connection.
+ */
+export async function tellDurability(
+  connection: RedisConnection,
+  timeoutMs: number,
+  progress: Progress,
+): Promise<void> {
+  try {
+    await tellPersistence(connection, timeoutMs, progress);
+  } catch (error) {
+    const message = `whether the server has the volume on its disk is not known: ${messageOf(error)}`;
+    progress.warn("redis-not-saved-yet", message);
+  }
+}
+
+async function tellPersistence(connection: RedisConnection, timeoutMs: number, progress: Progress): Promise<void> {
   const reply = await connection.ask("INFO", "persistence");
   const info = reply instanceof RespError ? new Map<string, string>() : parseInfo(reply);
   if (info.get("aof_enabled") === "1") {
-    await waitForLog(connection, progress);
+    // Below the time after which the connection is taken for dead; 0 would wait for ever.
+    await waitForLog(connection, Math.max(1, Math.min(logWaitMs, Math.floor(timeoutMs / 2))), progress);
     return;
   }
   const configuration = await connection.ask("CONFIG", "GET", "save");
@@ -143,8 +163,8 @@ export async function tellDurability(connection: RedisConnection, progress: Prog
 const logWaitMs = 10_000;
 
 /** WAITAOF came with 7.2; before that the log is flushed within a second unless appendfsync says otherwise. */
-async function waitForLog(connection: RedisConnection, progress: Progress): Promise<void> {
-  const reply = await connection.ask("WAITAOF", 1, 0, logWaitMs);
+async function waitForLog(connection: RedisConnection, waitMs: number, progress: Progress): Promise<void> {
+  const reply = await connection.ask("WAITAOF", 1, 0, waitMs);
   if (Array.isArray(reply) && reply[0] === 0) {
     progress.warn("redis-not-saved-yet", "the server's append-only file has not been flushed to its disk yet");
   }

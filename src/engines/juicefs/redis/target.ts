@@ -5,6 +5,7 @@ import type { Batch } from "../../../model/batch.ts";
 import { CairnError, messageOf } from "../../../model/errors.ts";
 import type { Target, TargetOptions, TargetPlan, TargetWriter } from "../../../model/ports.ts";
 import type { RedisConnection } from "../../../protocols/redis/client.ts";
+import { RedisReplyError } from "../../../protocols/redis/redis-errors.ts";
 import { systemClock } from "../../../std/clock.ts";
 import type { JuicefsLine } from "../lines.ts";
 import { newestLine } from "../lines.ts";
@@ -19,11 +20,12 @@ import type { Dedication } from "./dedicated.ts";
 import { freeFromUnfinished, requireDedicated, unfollow, watchServer } from "./dedicated.ts";
 import { settingJson } from "./held-setting.ts";
 import { openPrivateRedisView } from "./private-view.ts";
-import { claimDatabase, keepClaim, readMarker, requireClaim, wipe } from "./restore-claim.ts";
+import { claimDatabase, keepClaim, readMarker, requireClaim, targetLost, wipe } from "./restore-claim.ts";
 import { restoreLockKey, restoreMarkerKey } from "./restore-marker.ts";
 import type { RestoreMarker } from "./restore-marker.ts";
 import { requireSuitable, tellDurability } from "./target-checks.ts";
 import { targetError } from "./target-error.ts";
+import { transact } from "./transact.ts";
 import { chunkSliceBytes } from "../slices.ts";
 import { elementsAtOnce } from "./listed-keys-reader.ts";
 import { estimatedKeys, requirePlanFits } from "./target-plan.ts";
@@ -135,7 +137,7 @@ async function openWriter(restore: Restore, claimed: Claimed): Promise<TargetWri
       throw targetError(error, url.location, failedUnharmed);
     }
   };
-  let watch: Disposable | undefined;
+  let watch: AsyncDisposable | undefined;
   const keep = (): void => {
     watch = keepClaim(connection, keyPrefix, marker.token, (error) => line.fail(error));
   };
@@ -155,19 +157,38 @@ async function openWriter(restore: Restore, claimed: Claimed): Promise<TargetWri
   async function publish(): Promise<void> {
     if (!isFinished) throw new Error("the restore is not finished");
     const json = settingJson(line.setting, plan, choices.line ?? newestLine);
-    await requireClaim(connection, keyPrefix, marker.token);
-    watch?.[Symbol.dispose]();
-    await connection.call("MULTI");
-    await connection.call("SET", `${keyPrefix}setting`, json);
-    await connection.call("UNLINK", `${keyPrefix}${restoreMarkerKey}`, `${keyPrefix}${restoreLockKey}`);
-    await connection.call("EXEC");
-    isPublished = true;
-    const stored = await connection.call("GET", `${keyPrefix}setting`);
+    // No lock is set behind the transaction that removes it.
+    await watch?.[Symbol.asyncDispose]();
+    const [own, setting] = [`${keyPrefix}${restoreMarkerKey}`, `${keyPrefix}setting`];
+    const requireOwn = async (): Promise<void> => {
+      await requireClaim(connection, keyPrefix, marker.token);
+      if ((await connection.call("EXISTS", setting)) !== 0) throw targetLost(connection.address);
+    };
+    const commands = [
+      ["SET", setting, json],
+      ["UNLINK", own, `${keyPrefix}${restoreLockKey}`],
+    ];
+    try {
+      // From then on nothing is removed: it may be a volume.
+      const isDone = await transact(connection, [own, setting], requireOwn, commands, () => (isPublished = true));
+      if (!isDone) throw targetLost(connection.address);
+    } catch (error) {
+      if (isPublished && !isRefusal(error)) throw publishUncertain(url.location, error);
+      isPublished = false;
+      throw error;
+    }
+    const stored = await connection.call("GET", setting).catch((error: unknown) => {
+      throw publishUncertain(url.location, error);
+    });
     if (!Buffer.isBuffer(stored)) {
-      throw new CairnError("proof-failed", "the setting that was written is gone", { exit: "proofFailed" });
+      throw new CairnError("proof-failed", "the setting that was written is gone", {
+        exit: "proofFailed",
+        unharmed: "the snapshot is unchanged",
+        next: "find out what removed the key setting, and restore again into an empty database",
+      });
     }
     requireSameSetting(splitSecrets(parseSetting(stored.toString("utf8"))).fields, line.setting);
-    await tellDurability(connection, options.progress);
+    await tellDurability(connection, url.readTimeoutMs, options.progress);
   }
 
   return {
@@ -177,7 +198,7 @@ async function openWriter(restore: Restore, claimed: Claimed): Promise<TargetWri
         await line.finish();
         if (dedication !== undefined) {
           await dedication.part(connection, keyPrefix, marker.token, options.progress);
-          watch?.[Symbol.dispose]();
+          await watch?.[Symbol.asyncDispose]();
           keep();
         }
         await thread.call("close", undefined);
@@ -200,13 +221,32 @@ async function openWriter(restore: Restore, claimed: Claimed): Promise<TargetWri
       }),
     publish: () => said(publish),
     async [Symbol.asyncDispose]() {
-      watch?.[Symbol.dispose]();
+      const watchEnd = watch?.[Symbol.asyncDispose]();
       await thread[Symbol.asyncDispose]();
       if (keyList !== undefined) rmSync(keyList, { force: true });
       connection.close();
+      await watchEnd;
       if (!isPublished) await cleanUp(restore, marker, dedication !== undefined);
     },
   };
+}
+
+/** Whether it is certain that nothing was published: the server answered. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof RedisReplyError || (error instanceof CairnError && error.code === "target-lost");
+}
+
+function publishUncertain(location: string, error: unknown): CairnError {
+  return new CairnError(
+    "publish-uncertain",
+    `${location} was lost sight of while the volume was published: ${messageOf(error)}`,
+    {
+      exit: "targetRefused",
+      unharmed: "the volume was proven, and is published unless the server never got the last command",
+      next: "look with cairn doctor whether it is a volume; if not, restore again with --discard-unfinished",
+      cause: error,
+    },
+  );
 }
 
 function fillRequest(
@@ -268,7 +308,8 @@ async function cleanUp(restore: Restore, marker: RestoreMarker, isDedicated: boo
     const site = await openSite({ ...restore, url }, signal);
     await using connection = await site.connect();
     const standing = await readMarker(connection, site.keyPrefix);
-    if (standing?.token === marker.token) await wipe(connection, site.keyPrefix);
+    if (standing?.token !== marker.token) return;
+    await wipe(connection, { prefix: site.keyPrefix, location: url.location, token: marker.token });
   } catch (error) {
     restore.options.progress.warn(
       "target-unfinished",
