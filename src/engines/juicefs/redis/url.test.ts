@@ -150,3 +150,22 @@ for (const [url, message] of refused) {
     );
   });
 }
+
+for (const password of ["top/secret", "top?secret", "top#secret", "t@p/secret", "123/secret", "123#secret"]) {
+  test(`a password like ${password} is refused, and no part of it told`, () => {
+    for (const prefix of ["redis://", "rediss://", ""]) {
+      assert.throws(
+        () => parseRedisUrl(`${prefix}:${password}@localhost:6379/1`),
+        (error) =>
+          error instanceof CairnError &&
+          /must be percent-encoded/.test(error.message) &&
+          !/top|secret|t@p|123/.test(`${error.stack} ${String(error.cause)}`.replace(/^ +at .*$/gm, "")),
+      );
+    }
+  });
+}
+
+test("an @ behind the host is no login", () => {
+  assert.equal(parseRedisUrl("unix:///run/a@b.sock?db=1").location, "unix:///run/a@b.sock?db=1");
+  assert.equal(parseRedisUrl("rediss://:pw@localhost/1?tls-cert-file=/a@b.pem").database, 1);
+});

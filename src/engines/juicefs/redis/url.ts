@@ -80,6 +80,18 @@ const defaultReadTimeoutMs = 30_000;
  * `unix://[user:password@]/path?db=1`, and the same without `redis://`. Throws `meta-url-invalid`, whose message holds no secret.
  */
 export function parseRedisUrl(url: string): RedisUrl {
+  if (!hasLateAt(url)) return parseParts(url);
+  // In a fragment, which is cut off, it would go unnoticed.
+  const isCut = /#.*@/s.test(url);
+  try {
+    if (!isCut) return parseParts(url);
+  } catch {
+    // Its message may hold a part of the password.
+  }
+  throw invalid("user and password have a /, ? or # that must be percent-encoded (%2F, %3F, %23)");
+}
+
+function parseParts(url: string): RedisUrl {
   const parts = splitUrl(url);
   const { scheme, authority, path, options } = parts;
   for (const name of options.keys()) {
@@ -100,6 +112,16 @@ export function parseRedisUrl(url: string): RedisUrl {
   const place = placeOf(hosts);
   const tls = scheme === "rediss" ? tlsOf(options) : undefined;
   return { ...login, place, database, tls, location: `${scheme}://${placeText(place)}/${database}` };
+}
+
+/**
+ * Whether an @ stands behind the authority. It may be a password's with a raw `/`, `?` or `#`, which ends the authority: parts of the password would
+ * then be taken for a host, a database or an option, which messages show.
+ */
+function hasLateAt(url: string): boolean {
+  const rest = url.replace(/^[a-z][a-z0-9+.-]*:\/\//i, "");
+  const end = rest.search(/[/?#]/);
+  return end >= 0 && rest.lastIndexOf("@") > end;
 }
 
 interface UrlParts {
