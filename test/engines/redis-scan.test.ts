@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { namedKeys } from "../../src/engines/juicefs/redis/key-kinds.ts";
 import { openRedisSite } from "../../src/engines/juicefs/redis/connect.ts";
 import { scanVolume } from "../../src/engines/juicefs/redis/scan-reader.ts";
 import type { ScanProgress } from "../../src/engines/juicefs/redis/scan-reader.ts";
@@ -39,6 +40,11 @@ function collectingSink(): { sink: RedisSink; keys: Map<string, Taken> } {
       assert.equal(open, undefined);
       const name = text(bytes, start, end);
       assert.ok(!keys.has(name), `${name} came twice`);
+      if (!/^(?:\{\d+\})?[a-z]+\d+(?:_\d+)?$/.test(name) && !namedKeys.has(name.replace(/^\{\d+\}/, ""))) {
+        // Of others: named, and not read.
+        keys.set(name, { type, values: [] });
+        return false;
+      }
       open = { type, values: [] };
       keys.set(name, open);
       return true;
@@ -119,7 +125,7 @@ test("every type is read whole, short and long, and bytes stay as they are", asy
   const expected: [string, Taken][] = [
     ["i1", { type: redisType.string, values: [bytes] }],
     ["s9", { type: redisType.string, values: [""] }],
-    [bytes, { type: redisType.string, values: ["foreign"] }],
+    [bytes, { type: redisType.string, values: [] }],
     ["x5", { type: redisType.hash, values: [`${bytes}=${bytes}`] }],
     ["c1_0", { type: redisType.list, values: ["one", bytes, "three"] }],
     ["session7", { type: redisType.set, values: ["1", "2", "3"] }],

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { copyFileSync, mkdtempDisposableSync, readFileSync, writeFileSync } from "node:fs";
 import { randomBytes } from "node:crypto";
 import { tmpdir } from "node:os";
@@ -164,6 +165,10 @@ test("a file, a replica and SCAN give the same records as the server", async () 
   writeFileSync(file, bytes);
   assert.equal((await refused(read("redis://nowhere.invalid/2", { fromRdb: file }))).code, "rdb-damaged");
   assert.equal((await refused(read("redis://h/2", { fromRdb: join(folder.path, "none") }))).code, "rdb-unreadable");
+  // Nobody writes to it: opening it must not wait.
+  const pipe = join(folder.path, "pipe");
+  execFileSync("mkfifo", [pipe]);
+  assert.equal((await refused(read("redis://h/2", { fromRdb: pipe }))).code, "rdb-unreadable");
 });
 
 for (const version of redisVersions) {
@@ -249,6 +254,7 @@ test("records that JuiceFS does not write, and keys that only a later one may, a
     ["unknown-schema", /"delfiles" is a string/, ["SET", "delfiles", "x"]],
     ["record-invalid", /key i77 has 3 bytes/, ["SET", "i77", "abc"]],
     ["record-invalid", /key i77 has \d+ bytes more/, ["SET", "i77", Buffer.alloc(90, 1)]],
+    ["record-invalid", /key c9_0 .* slices/, ["RPUSH", "c9_0", "short"]],
     ["record-invalid", /key d9 .* 9 bytes/, ["HSET", "d9", "name", "short"]],
     ["record-invalid", /"sliceRef"/, ["HSET", "sliceRef", "k5", 1]],
     ["record-invalid", /"delfiles"/, ["ZADD", "delfiles", 1, "5"]],

@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import { CairnError, messageOf } from "../../../model/errors.ts";
 import type { Facts } from "../../../model/ports.ts";
 import type { RdbFacts } from "../../../protocols/redis/rdb-parser.ts";
@@ -24,7 +24,8 @@ export interface RdbFile extends Disposable {
 export function openRdbFile(path: string): RdbFile {
   let file: number;
   try {
-    file = openSync(path, "r");
+    // A named pipe that nobody writes to would be waited for, beyond every signal.
+    file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
     throw unreadable(path, messageOf(error));
   }

@@ -5,6 +5,7 @@ import type { Finding } from "../../../model/ports.ts";
 import type { RedisSink } from "../../../protocols/redis/rdb-sink.ts";
 import { redisType } from "../../../protocols/redis/rdb-sink.ts";
 import { FindingCount } from "../finding.ts";
+import { chunkSliceBytes } from "../slices.ts";
 import { putAclRule } from "./acl-record.ts";
 import { parsed, parseSigned, parseUnsigned, parseWhole } from "./decimal-key.ts";
 import { JoinedHashes } from "./joined-hashes.ts";
@@ -26,10 +27,10 @@ export interface RedisRecordsOptions {
   emit(batch: Batch): void;
 }
 
-/** The slices of one chunk are one value; JuiceFS compacts far below this. */
-const chunkBytesMax = 64 << 20;
 /** A name that could be one of JuiceFS' is not longer. */
 const longestName = 64;
+/** The slices of one chunk are one value; JuiceFS compacts far below this. */
+const chunkBytesMax = 64 << 20;
 const letter = { c: 0x63, d: 0x64, i: 0x69, k: 0x6b, p: 0x70, s: 0x73, x: 0x78 } as const;
 const underscore = 0x5f;
 const colon = 0x3a;
@@ -196,6 +197,7 @@ export class RedisRecords implements RedisSink, Disposable {
     if (!parseSigned(bytes, start, end)) {
       throw new CairnError("counter-invalid", `the counter ${this.#keyText()} is no whole number`, {
         unharmed: "the database was only read",
+        next: "find out what wrote it; juicefs dump and load of the volume make the counters anew",
         exit: "sourceUnreachable",
       });
     }
@@ -231,6 +233,8 @@ export class RedisRecords implements RedisSink, Disposable {
   element(bytes: Uint8Array, start: number, end: number): void {
     switch (this.#kind) {
       case keyKind.chunk:
+        if ((end - start) % chunkSliceBytes !== 0)
+          throw this.#invalid("has an element that is no whole number of slices");
         this.#chunk.moreBytes(2, bytes, start, end);
         if (this.#chunk.bytesSoFar(2) > chunkBytesMax) throw this.#invalid("has more slices than any JuiceFS writes");
         break;

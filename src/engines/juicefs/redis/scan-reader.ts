@@ -9,7 +9,7 @@ import { RespError } from "../../../protocols/redis/resp.ts";
 import { requireSpace } from "../../../protocols/redis/spill-queue.ts";
 import type { Pacer } from "../pacer.ts";
 import type { RedisSite } from "./connect.ts";
-import { namedKeys, numberedKeys } from "./key-kinds.ts";
+import { counterLikeKey, namedKeys, numberedKeys } from "./key-kinds.ts";
 import { openUniquePairs } from "./unique-pairs.ts";
 
 export interface ScanOptions {
@@ -76,7 +76,7 @@ export async function* scanVolume(
 
   async function* readGroup(keys: AskedKey[]): AsyncGenerator<ScanProgress, number> {
     options.signal.throwIfAborted();
-    await options.pacer.pass(keys.reduce((sum, { name, reply }) => sum + name.length + bytesOf([reply]), 0));
+    await options.pacer.pass(keys.reduce((sum, { name, reply }) => sum + name.length + bytesOf([reply ?? null]), 0));
     for (const key of keys) {
       const rest = reader.put(key);
       if (rest !== undefined) for await (const _ of rest) yield { phase: "keys", done, total };
@@ -119,11 +119,11 @@ function bytesOf(values: readonly Reply[]): number {
   return total;
 }
 
-/** A key, its type, and the server's answer to the question for its first elements. */
+/** A key, its type, and the server's answer to the question for its first elements; none for a key that is no record of JuiceFS'. */
 export interface AskedKey {
   readonly name: Buffer;
   readonly type: number;
-  readonly reply: Reply;
+  readonly reply: Reply | undefined;
 }
 
 /** Reads keys by their names, long ones piece by piece. */
@@ -144,15 +144,27 @@ export class KeyReader {
   async ask(names: readonly Buffer[]): Promise<AskedKey[]> {
     const types = await this.#typesOf(names);
     const known = names.flatMap((name, at) => (types[at] === undefined ? [] : [{ name, type: types[at] }]));
-    const replies = await this.#connection.askAll(known.map(({ name, type }) => questionOf(name, type)));
+    const wanted = known.filter(({ name }) => this.#isRecord(name));
+    const replies = await this.#connection.askAll(wanted.map(({ name, type }) => questionOf(name, type)));
     const asked: AskedKey[] = [];
-    for (const [at, { name, type }] of known.entries()) {
-      const reply = replies[at];
+    let next = 0;
+    for (const { name, type } of known) {
+      if (!this.#isRecord(name)) {
+        asked.push({ name, type, reply: undefined });
+        continue;
+      }
+      const reply = replies[next++];
       if (!(reply instanceof RespError)) asked.push({ name, type, reply });
       else if (reply.kind === "WRONGTYPE") asked.push(...(await this.#askAnew(name)));
       else throw replyError(reply, questionOf(name, type), this.#connection);
     }
     return asked;
+  }
+
+  /** A value of others may be of any size: the sink is only told that there is such a key. */
+  #isRecord(name: Buffer): boolean {
+    const ownName = name.toString("latin1", this.#prefixLength);
+    return typeByName(ownName) !== undefined || counterLikeKey.test(ownName);
   }
 
   /** A key of JuiceFS' that is of another type: the sink refuses it, and must be told the type. */
@@ -180,6 +192,11 @@ export class KeyReader {
   /** Hands a key to the sink. Of a long one the rest is still to be read: by iterating over what is returned. */
   put({ name, type, reply }: AskedKey): AsyncGenerator<void, void> | undefined {
     const sink = this.#sink;
+    if (reply === undefined) {
+      // What is refused by its name is refused here; anything else is passed over.
+      if (sink.begin(type, name, 0, name.length, false)) throw new Error("a record whose value was not asked for");
+      return undefined;
+    }
     if (type === redisType.string) {
       if (!Buffer.isBuffer(reply) || !sink.begin(type, name, 0, name.length, false)) return undefined;
       sink.string(reply, 0, reply.length);
@@ -316,6 +333,11 @@ function arrayOf(reply: Reply): Reply[] {
 
 function scoreOf(bytes: Buffer): number {
   const score = Number(bytes.toString("latin1").replace("inf", "Infinity"));
-  if (Number.isNaN(score)) throw new CairnError("record-invalid", "a sorted set has a score that is no number");
+  if (Number.isNaN(score))
+    throw new CairnError("record-invalid", "a sorted set has a score that is no number", {
+      exit: "sourceUnreachable",
+      unharmed: "the database was only read",
+      next: "look what wrote it: JuiceFS' scores are whole numbers",
+    });
   return score;
 }
