@@ -16,10 +16,13 @@ export interface AskedKeys {
 export class ReplyRefused extends Error {
   override name = "ReplyRefused";
   readonly reply: RespError;
+  /** That was refused. */
+  readonly command: string;
 
-  constructor(reply: RespError) {
+  constructor(reply: RespError, command: string) {
     super(reply.text);
     this.reply = reply;
+    this.command = command;
   }
 }
 
@@ -74,7 +77,7 @@ export class ReplyWalker {
     if (this.#missing < 0) {
       const line = lineEnd(data, at);
       if (line < 0) return at;
-      if (lengthAt(data, at, line, star) !== asked.count)
+      if (lengthAt(data, at, line, star, "MGET") !== asked.count)
         throw new RangeError("MGET answered another number of values");
       this.#missing = asked.count;
       at = line + 2;
@@ -82,7 +85,7 @@ export class ReplyWalker {
     while (this.#missing > 0) {
       const line = lineEnd(data, at);
       if (line < 0) return at;
-      const length = lengthAt(data, at, line, dollar);
+      const length = lengthAt(data, at, line, dollar, "MGET");
       const from = line + 2;
       if (length >= 0) {
         if (from + length + 2 > data.length) return at;
@@ -103,11 +106,12 @@ export class ReplyWalker {
   #elements(asked: AskedKeys, data: Buffer, start: number): number {
     let at = start;
     const isHash = asked.type === redisType.hash;
+    const command = isHash ? "HGETALL" : "LRANGE";
     while (this.#key < asked.count) {
       if (this.#missing < 0) {
         const line = lineEnd(data, at);
         if (line < 0) return at;
-        this.#missing = lengthAt(data, at, line, star);
+        this.#missing = lengthAt(data, at, line, star, command);
         at = line + 2;
         this.#isWanted = this.#missing > 0 && this.#begin(asked);
       }
@@ -115,13 +119,13 @@ export class ReplyWalker {
         const line = lineEnd(data, at);
         if (line < 0) return at;
         const from = line + 2;
-        const end = from + lengthAt(data, at, line, dollar);
+        const end = from + lengthAt(data, at, line, dollar, command);
         if (end + 2 > data.length) return at;
         if (isHash) {
           const valueLine = lineEnd(data, end + 2);
           if (valueLine < 0) return at;
           const valueFrom = valueLine + 2;
-          const valueEnd = valueFrom + lengthAt(data, end + 2, valueLine, dollar);
+          const valueEnd = valueFrom + lengthAt(data, end + 2, valueLine, dollar, command);
           if (valueEnd + 2 > data.length) return at;
           if (this.#isWanted) this.#sink.field(data, from, end, data, valueFrom, valueEnd);
           at = valueEnd + 2;
@@ -162,9 +166,9 @@ function lineEnd(data: Buffer, at: number): number {
   return -1;
 }
 
-/** The number of a line `*12` or `$12`; -1 for one that is not there. */
-function lengthAt(data: Buffer, at: number, end: number, kind: number): number {
-  if (data[at] === minus) throw new ReplyRefused(new RespError(data.toString("utf8", at + 1, end)));
+/** The number of a line `*12` or `$12`; -1 for one that is not there. `command`: that it answers. */
+function lengthAt(data: Buffer, at: number, end: number, kind: number, command: string): number {
+  if (data[at] === minus) throw new ReplyRefused(new RespError(data.toString("utf8", at + 1, end)), command);
   if (data[at] !== kind) throw new RangeError("a reply of another kind than the command has");
   if (data[at + 1] === minus) return -1;
   let value = 0;

@@ -79,12 +79,15 @@ export async function* readListedKeys(
         walker.feed(chunk as Buffer);
         if (underWay < elementsUnderWay / 2) ask();
         if (isListEnded && weights.size === 0) break;
+        // While the taker takes, it is not the server that is silent.
+        socket.setTimeout(0);
         yield { phase: "keys", done, total: listed };
+        socket.setTimeout(options.timeoutMs);
       }
     }
     if (weights.size > 0) throw connectionLost(address, "(the server closed it)");
   } catch (error) {
-    if (error instanceof ReplyRefused) throw replyError(error.reply, ["MGET"], { address, user });
+    if (error instanceof ReplyRefused) throw replyError(error.reply, [error.command], { address, user });
     if (error instanceof Error && "syscall" in error) throw connectionLost(address, `(${error.message})`);
     throw error;
   } finally {
