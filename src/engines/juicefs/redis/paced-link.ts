@@ -9,9 +9,30 @@ export interface PacedLink {
   shut(): void;
 }
 
+/**
+ * A server ends a link that takes nothing for its `repl-timeout` (60 s unless configured): one that stays shut is opened for a moment, and what comes
+ * waits with the rest.
+ */
+const breathAfterMs = 20_000;
+const breathMs = 50;
+
 /** `idleTimeoutMs`: how long the server may send nothing while the link is open. */
 export function paceLink(connection: RedisConnection, idleTimeoutMs: number): PacedLink {
   let socket: Socket | undefined;
+  let breath: NodeJS.Timeout | undefined;
+  const breathe = (): void => {
+    if (socket === undefined || socket.destroyed) return;
+    socket.resume();
+    breath = setTimeout(shut, breathMs).unref();
+  };
+  function shut(): void {
+    clearTimeout(breath);
+    if (socket === undefined || socket.destroyed) return;
+    // It is our turn to be silent.
+    socket.setTimeout(0);
+    socket.pause();
+    breath = setTimeout(breathe, breathAfterMs).unref();
+  }
   return {
     connection: {
       ...connection,
@@ -22,15 +43,11 @@ export function paceLink(connection: RedisConnection, idleTimeoutMs: number): Pa
       },
     },
     open() {
+      clearTimeout(breath);
       if (socket === undefined || socket.destroyed) return;
       socket.setTimeout(idleTimeoutMs);
       socket.resume();
     },
-    shut() {
-      if (socket === undefined || socket.destroyed) return;
-      // It is our turn to be silent.
-      socket.setTimeout(0);
-      socket.pause();
-    },
+    shut,
   };
 }
