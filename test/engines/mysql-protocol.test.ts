@@ -134,6 +134,20 @@ test("a server that says nothing is given up, with how long it was waited for", 
   await assert.rejects(logIn({ ...address, port: silent.port, connectTimeoutMs: 300 }), { reason: "ETIMEDOUT" });
 });
 
+test("who waits for a server that says nothing is told at once when the connection is closed", async () => {
+  await using silent = await listening(() => {});
+  for (const end of ["quit", "destroy"] as const) {
+    const socket = connect(silent.port, "127.0.0.1");
+    await once(socket, "connect");
+    const link = new PacketLink(socket, 60_000);
+    const started = performance.now();
+    const asked = assert.rejects(new MysqlConnection(link, "1", 1).query("SELECT 1"), { reason: "closed" });
+    link[end]();
+    await asked;
+    assert.ok(performance.now() - started < 5000);
+  }
+});
+
 test("bytes of another protocol are an error in bounded time", async () => {
   const junk = [
     Buffer.from("HTTP/1.1 400 Bad Request\r\n\r\n"),

@@ -3,6 +3,8 @@ import { errorOfPacket, MysqlConnectionError, MysqlProtocolError, MysqlSilenceEr
 
 /** Bytes that may wait in memory before the socket is paused: the server then waits, too. */
 const queueBytesMax = 1 << 20;
+/** Longest that a good-bye may take. */
+const goodByeMs = 1000;
 const windowBytesMin = 256 << 10;
 
 /** The longest payload of one packet; a longer one goes on in the next. */
@@ -175,18 +177,26 @@ export class PacketLink {
     return this.#queue.length > 0 || this.to > this.from;
   }
 
+  /** Closes at once; whoever waits for the server is told. */
   destroy(): void {
-    this.#ended ??= new MysqlConnectionError("closed", "the connection was closed", true);
+    this.#close();
     this.#socket.destroy();
   }
 
-  /** Sends COM_QUIT and closes. */
+  #close(): void {
+    this.#ended ??= new MysqlConnectionError("closed", "the connection was closed", true);
+    this.#wake?.();
+  }
+
+  /** Sends COM_QUIT and closes; whoever waits for the server is told. */
   quit(): void {
     if (this.#ended === undefined) {
       this.command(Buffer.of(1));
       this.#socket.end(() => this.#socket.destroy());
+      // A frozen server may never take what is on its way.
+      setTimeout(() => this.#socket.destroy(), goodByeMs).unref();
     }
-    this.#ended ??= new MysqlConnectionError("closed", "the connection was closed", true);
+    this.#close();
     this.#socket.resume();
   }
 }

@@ -3,7 +3,7 @@ import { sinkRowCount } from "../../std/column-sink.ts";
 import type { ResultColumn } from "./connection.ts";
 import type { PacketLink } from "./packet-link.ts";
 import { packetBytesMax, packetLength } from "./packet-link.ts";
-import { errorOfPacket, MysqlProtocolError } from "./server-error.ts";
+import { errorOfPacket, MysqlProtocolError, MysqlValueError } from "./server-error.ts";
 
 /** Fills sinks with the rows of one result, as they arrive. */
 export interface RowReader {
@@ -135,8 +135,8 @@ function fieldOf(column: ResultColumn, sink: ColumnSink): Field {
   return { name, how, width, isUnsigned, sink, values };
 }
 
-function unexpectedType(name: string, type: number): MysqlProtocolError {
-  return new MysqlProtocolError(`column ${name} has an unexpected type (${type})`);
+function unexpectedType(name: string, type: number): MysqlValueError {
+  return new MysqlValueError(`column ${name} has an unexpected type (${type})`);
 }
 
 /** Decodes one row after the other; the hot path of a backup. */
@@ -271,6 +271,6 @@ function putShort(field: Field, bytes: Uint8Array, at: number, row: number): voi
   values[row] = value;
 }
 
-function outOfRange(name: string): MysqlProtocolError {
-  return new MysqlProtocolError(`a value of column ${name} is out of its range`);
+function outOfRange(name: string): MysqlValueError {
+  return new MysqlValueError(`a value of column ${name} is out of its range`);
 }

@@ -33,6 +33,14 @@ export class MysqlSilenceError extends Error {
   }
 }
 
+/** A value, or a column's type, that cannot be taken where it stands: the protocol is in order. */
+export class MysqlValueError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = "MysqlValueError";
+  }
+}
+
 /** Bytes that are not of MySQL's protocol. */
 export class MysqlProtocolError extends Error {
   constructor(message: string) {

@@ -5,6 +5,7 @@ import {
   MysqlProtocolError,
   MysqlServerError,
   MysqlSilenceError,
+  MysqlValueError,
 } from "../../../protocols/mysql/server-error.ts";
 
 /** Where and for what the server is used: what an error must say. */
@@ -20,7 +21,7 @@ export interface EngineContext {
 /** The rights that a backup and a restore need, in the words of GRANT. */
 const neededRights = {
   source: "SELECT",
-  target: "SELECT, INSERT, DELETE, CREATE, DROP, ALTER, INDEX, CREATE TEMPORARY TABLES",
+  target: "SELECT, INSERT, CREATE, ALTER, DROP, CREATE TEMPORARY TABLES",
 } as const;
 
 /** The statement that gives what is missing. */
@@ -99,6 +100,12 @@ export function engineError(context: EngineContext, error: unknown): unknown {
     });
   }
   if (error instanceof MysqlConnectionError) return connectionError(location, error, options);
+  if (error instanceof MysqlValueError) {
+    return new CairnError("unexpected-value", `${location} sent what cannot be taken: ${error.message}`, {
+      ...options,
+      next: "compare the table with what JuiceFS creates; `juicefs fsck` looks at the volume itself",
+    });
+  }
   if (error instanceof MysqlProtocolError) {
     return new CairnError("engine-protocol", `${location} does not answer as a MySQL server does: ${error.message}`, {
       ...options,
@@ -106,6 +113,18 @@ export function engineError(context: EngineContext, error: unknown): unknown {
     });
   }
   return error;
+}
+
+/** What is said when the answer to a COMMIT that publishes did not come. */
+export function unknownEnd(context: EngineContext, error: unknown): unknown {
+  const known = engineError(context, error);
+  if (!(known instanceof CairnError)) return known;
+  return new CairnError(known.code, `${known.message}; the volume may have been published`, {
+    exit: known.exit,
+    unharmed: "what is there is the whole volume as it was proven, or no volume that a client takes",
+    next: "look with `cairn doctor` whether the volume is there; if not, restore again",
+    cause: error,
+  });
 }
 
 function optionsFor(role: EngineContext["role"], cause: unknown): CairnErrorOptions {

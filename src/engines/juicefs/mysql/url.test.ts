@@ -72,6 +72,11 @@ test("tells no password in a message", () => {
     "mysql://u:geheim@host/db",
     "mysql://u:geheim@(h:1)/db?x=1",
     "mysql://:geheim@(h)/db",
+    "mysql://u:p@geheim/wd",
+    "mysql://u:p?geheim@(h:1)/db",
+    "mysql://u:p/x?tls=geheim@(h:1)/db",
+    "mysql://u:p@(h:1)/db?charset=geheim",
+    "mysql://u:p@(h:1)/db?a-geheim=1",
   ]) {
     assert.throws(
       () => parseMysqlUrl(url),

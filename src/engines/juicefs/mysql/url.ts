@@ -66,7 +66,7 @@ const ownOptions = new Set([
 
 /**
  * Parses `mysql://user:password@(host:3306)/db?table_prefix=abc&tls=true`, `…@tcp(host:port)/db`, `…@unix(/path)/db`. Throws
- * `meta-url-invalid`; no message holds the password.
+ * `meta-url-invalid`; no message holds the password, or text that may be a part of it: `/`, `@` and `?` in it move the borders.
  */
 export function parseMysqlUrl(url: string): MysqlUrl {
   if (!url.startsWith(scheme)) throw invalid(`it does not begin with ${scheme}`);
@@ -88,7 +88,9 @@ export function parseMysqlUrl(url: string): MysqlUrl {
   const endpoint = endpointOf(before.slice(at + 1));
   for (const option of options.keys()) {
     if (!ownOptions.has(option) && !clientOptions.has(option))
-      throw invalid(`it has the unknown option ${JSON.stringify(option)}`);
+      throw invalid(
+        `it has ${/^\w+$/.test(option) ? `the unknown option ${option}` : "an option without a proper name"}`,
+      );
   }
   requireUtf8(options);
   const prefix = options.get("table_prefix") ?? "";
@@ -139,15 +141,13 @@ function endpointOf(written: string): Pick<MysqlAddress, "host" | "port" | "sock
   if (net === "unix")
     return { host: "localhost", port: defaultPort, socketPath: address === "" ? defaultSocket : address };
   if (net !== "" && net !== "tcp") {
-    throw invalid(
-      `its address has the unknown network ${JSON.stringify(net)}; a host stands in parentheses: @(host:3306)/`,
-    );
+    throw invalid("its address has an unknown network; a host stands in parentheses: @(host:3306)/");
   }
   if (address === "") return { host: "127.0.0.1", port: defaultPort };
   const parts = /^(?:\[([^\]]+)\]|([^:]*))(?::(\d+))?$/.exec(address);
   if (parts === null) throw invalid("its address is not host:port");
   const port = parts[3] === undefined ? defaultPort : Number(parts[3]);
-  if (port < 1 || port > 65535) throw invalid(`it has the port ${parts[3]}`);
+  if (port < 1 || port > 65535) throw invalid("its port is not one of 1 to 65535");
   const host = parts[1] ?? parts[2] ?? "";
   return { host: host === "" ? "127.0.0.1" : host, port };
 }
@@ -157,7 +157,7 @@ function tlsOf(value: string | null): TlsMode {
   if (/^(?:1|t|true)$/i.test(value)) return "verify";
   const mode = value.toLowerCase();
   if (mode === "skip-verify" || mode === "preferred") return mode;
-  throw invalid(`its option tls has the unknown value ${JSON.stringify(value)}`);
+  throw invalid("its option tls is none of true, false, skip-verify, preferred");
 }
 
 /** Another charset of the connection would show names otherwise than the clients that wrote them see them. */
@@ -165,7 +165,7 @@ function requireUtf8(options: URLSearchParams): void {
   for (const option of ["charset", "collation"]) {
     const value = options.get(option) ?? "";
     if (value !== "" && !/^utf8/i.test(value))
-      throw invalid(`its option ${option} has the value ${JSON.stringify(value)}; only utf8mb4 is supported`);
+      throw invalid(`its option ${option} has another value than utf8…; only utf8mb4 is supported`);
   }
 }
 
