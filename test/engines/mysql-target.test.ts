@@ -5,6 +5,8 @@ import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { CairnError } from "../../src/model/errors.ts";
 import type { Target } from "../../src/model/ports.ts";
+import { parseMysqlUrl } from "../../src/engines/juicefs/mysql/url.ts";
+import { logIn } from "../../src/protocols/mysql/log-in.ts";
 import { assertVolumeJudged, openBench } from "../end-to-end/bench.ts";
 import type { Bench, TakenSnapshot } from "../end-to-end/bench.ts";
 import { startMariadb } from "../peers/mariadb.ts";
@@ -196,6 +198,62 @@ describe("a restore that MySQL or MariaDB cannot take", () => {
     assert.equal((await bench.backUp(url)).root, taken.root);
   });
 
+  test("a table that somebody else makes meanwhile is not touched, and what was made is removed", async () => {
+    const database = await server.newDatabase();
+    const wrap = (target: Target): Target => ({
+      ...target,
+      async begin(plan, options) {
+        const watched = {
+          ...plan,
+          // Names are looked at after the target was found empty.
+          async *read(table: string) {
+            if (table === "xattr")
+              await database.query("CREATE TABLE jfs_node (id INT); INSERT INTO jfs_node VALUES (7)");
+            yield* plan.read(table);
+          },
+        };
+        return await target.begin(watched, options);
+      },
+    });
+    const error = await rejection(bench.restore(taken.snapshot, database.url, { wrap }));
+    assert.equal(error.code, "target-not-empty");
+    assert.match(error.message, /node/);
+    assert.deepEqual(await tablesOf(database), ["jfs_node"]);
+    assert.equal((await database.query("SELECT id FROM jfs_node")).trim(), "7");
+  });
+
+  test("a marker that is damaged, or not of ours, is left alone", async () => {
+    const database = await server.newDatabase();
+    const columns = "restore VARCHAR(64), volume VARCHAR(64), started VARCHAR(64), tables TEXT";
+    for (const sql of [
+      `CREATE TABLE jfs_cairn_restore (${columns}); INSERT INTO jfs_cairn_restore VALUES ('a', 'b', 'c', '["jfs_no')`,
+      "CREATE TABLE jfs_cairn_restore (id INT)",
+    ]) {
+      await database.query(sql);
+      const error = await rejection(bench.restore(taken.snapshot, database.url, { discardUnfinished: true }));
+      assert.equal(error.code, "target-not-empty");
+      assert.deepEqual(await tablesOf(database), ["jfs_cairn_restore"]);
+      await database.query("DROP TABLE jfs_cairn_restore");
+    }
+  });
+
+  test("names that differ in case only are one place where the server folds them", async () => {
+    await using folding = await startMariadb({ localInfile: true, config: { "lower-case-table-names": 1 } });
+    const database = await folding.newDatabase();
+    const upper = database.urlWith({ parameters: { table_prefix: "ABC" } });
+    const lower = database.urlWith({ parameters: { table_prefix: "abc" } });
+    await bench.restore(taken.snapshot, lower);
+    const before = await schemaOf(database);
+    assert.equal((await rejection(bench.restore(taken.snapshot, upper))).code, "target-not-empty");
+    assert.deepEqual(await schemaOf(database), before);
+    assert.equal((await bench.backUp(upper)).root, taken.root);
+    const other = await folding.newDatabase();
+    const otherUpper = other.urlWith({ parameters: { table_prefix: "ABC" } });
+    await bench.restore(taken.snapshot, otherUpper);
+    assert.equal((await bench.backUp(otherUpper)).root, taken.root);
+    await runJuicefs(["status", otherUpper]);
+  });
+
   test("a server that takes no writes", async () => {
     const database = await server.newDatabase();
     await server.query("SET GLOBAL read_only = 1");
@@ -279,6 +337,34 @@ describe("a restore whose connection ends", () => {
       await bench.restore(taken.snapshot, database.url);
     });
   }
+
+  test("because it was given up, while an index was built: the server does not go on with it, and nothing is left", async () => {
+    const database = await server.newDatabase();
+    using holding = await logIn(parseMysqlUrl(database.url).address);
+    const building = async (): Promise<number> =>
+      Number(await server.query("SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'ALTER TABLE%'"));
+    const until = async (count: number): Promise<void> => {
+      for (let tries = 0; (await building()) !== count; tries++) {
+        assert.ok(tries < 100, `there are not ${count} statements that build an index`);
+        await sleep(100);
+      }
+    };
+    const giveUp = new AbortController();
+    const harm = async (): Promise<void> => {
+      await holding.run("START TRANSACTION");
+      await holding.query("SELECT 1 FROM jfs_edge LIMIT 1");
+    };
+    const wrap = harmed("write", 1, harm);
+    const restored = bench
+      .restore(taken.snapshot, database.url, { wrap, signal: giveUp.signal })
+      .catch((error: unknown) => error);
+    await until(1);
+    giveUp.abort(new Error("given up"));
+    await until(0);
+    await holding.run("ROLLBACK");
+    assert.match(String(await restored), /given up/);
+    assert.deepEqual(await tablesOf(database), []);
+  });
 
   test("and cannot be had again: what is left is no volume, and is removed when asked", async () => {
     const database = await server.newDatabase();

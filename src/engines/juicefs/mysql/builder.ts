@@ -22,6 +22,7 @@ import type { SqlTable } from "../sql/tables.ts";
 import { tablesOfLine } from "../sql/tables.ts";
 import { visitSlices } from "../volume-checks.ts";
 import { addIndexesSql, createTableSql } from "./dialect.ts";
+import type { MadeTables } from "./made-tables.ts";
 import { literal, quoted } from "./session.ts";
 import { eachSliceRefBatch } from "./slice-ref-batches.ts";
 import type { LoadWay, TableLoader } from "./table-loader.ts";
@@ -49,7 +50,7 @@ export interface BuilderConnections {
 /** Fills the tables of a volume: everything but the setting. Tables come in the kind's order. */
 export interface Builder extends Disposable {
   /** Makes the tables; those that get no records, with their indexes. */
-  createTables(): Promise<void>;
+  createTables(made: MadeTables): Promise<void>;
   write(batch: Batch): Promise<void>;
   /** Counters, reference counts, sessions, then the indexes that are left. `progress` gets finished and all indexes. */
   finish(progress: (done: number, total: number) => void): Promise<void>;
@@ -197,9 +198,9 @@ export function openBuilder(
   }
 
   return {
-    async createTables() {
+    async createTables(made) {
       for (const table of tables) {
-        await rows.run(createTableSql(prefix, table));
+        await made.create(table.name, () => rows.run(createTableSql(prefix, table)));
         const sql = addIndexesSql(prefix, table);
         if (sql !== undefined && !indexesLater.includes(table)) await rows.run(sql);
       }

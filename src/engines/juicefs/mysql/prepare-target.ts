@@ -2,8 +2,8 @@ import { CairnError } from "../../../model/errors.ts";
 import type { MysqlConnection } from "../../../protocols/mysql/connection.ts";
 import { volumeTables } from "../sql/volume-schema.ts";
 import type { EngineContext } from "./engine-error.ts";
-import { dropRestored, readMarker } from "./marker.ts";
-import { quoted } from "./session.ts";
+import { dropUnfinished, readMarker } from "./marker.ts";
+import { foldedTableName, quoted } from "./session.ts";
 
 /**
  * Refuses a database that holds any table of a volume with this prefix. What a killed restore left is removed when the user asked for it. The
@@ -56,12 +56,12 @@ export async function requireEmptyTarget(
       },
     );
   }
-  await dropRestored(connection, prefix, marker);
+  await dropUnfinished(connection, prefix, marker);
 }
 
 async function tableNames(connection: MysqlConnection): Promise<string[]> {
   const rows = await connection.query(
-    "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE()",
+    `SELECT ${foldedTableName} FROM information_schema.tables WHERE table_schema = DATABASE()`,
   );
   return rows.map(([name]) => String(name));
 }

@@ -56,6 +56,17 @@ export async function openSession(
   }
 }
 
+/**
+ * The URL as the server takes its names: with lower_case_table_names other than 0, names that differ in case only are one table, and `ABC` is `abc`.
+ */
+export async function foldedUrl(connection: MysqlConnection, url: MysqlUrl): Promise<MysqlUrl> {
+  const [row] = await connection.query("SELECT @@lower_case_table_names");
+  return String(row[0]) === "0" ? url : { ...url, tablePrefix: url.tablePrefix.toLowerCase() };
+}
+
+/** The name of a table in the catalogue, in the letters that `foldedUrl` gives. */
+export const foldedTableName = "IF(@@lower_case_table_names = 0, table_name, LOWER(table_name))";
+
 /** `jfs@%` as GRANT wants it. */
 function quotedAccount(account: string): string {
   const at = account.lastIndexOf("@");

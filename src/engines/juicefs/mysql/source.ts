@@ -43,21 +43,6 @@ export function openReadBackView(
   return openThreadView(url, options, { keepSecrets: false, role: "target", heldSetting });
 }
 
-/** The canonical setting as the database holds it. */
-export async function readStoredSetting(url: MysqlUrl, options: SourceOptions): Promise<readonly SettingField[]> {
-  await using thread = startSourceThread(options.signal);
-  const { memoryBytes, temporaryFolder } = options;
-  const { setting } = await thread.call("open", {
-    url,
-    memoryBytes,
-    temporaryFolder,
-    keepSecrets: false,
-    role: "target",
-  });
-  await thread.call("close", undefined);
-  return setting;
-}
-
 function startSourceThread(signal: AbortSignal): CallableThread<SourceCalls> {
   return startThread<SourceCalls>(new URL("source-thread.ts", import.meta.url), signal, () => {});
 }

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import type { Batch } from "../../../model/batch.ts";
 import { batchBytes, transferablesOf } from "../../../model/batch.ts";
 import { CairnError, messageOf } from "../../../model/errors.ts";
@@ -14,9 +15,10 @@ import type { CallableThread } from "../thread-calls.ts";
 import { startThread } from "../thread-calls.ts";
 import { restoredTables } from "./builder.ts";
 import { requirePlanFits, requireSettingFits } from "./column-limits.ts";
+import type { MadeNames } from "./made-tables.ts";
 import type { Marker } from "./marker.ts";
-import { openReadBackView, readStoredSetting } from "./source.ts";
-import type { IndexNote, TargetCalls } from "./target-thread.ts";
+import { openReadBackView } from "./source.ts";
+import type { IndexNote, MadeNote, TargetCalls } from "./target-thread.ts";
 import type { MysqlUrl } from "./url.ts";
 import { parseMysqlUrl } from "./url.ts";
 
@@ -46,10 +48,12 @@ interface Restore {
   readonly options: TargetOptions;
   readonly thread: CallableThread<TargetCalls>;
   readonly marker: Marker;
+  /** What the thread has made by now. */
+  readonly made: () => MadeNames;
 }
 
 async function beginRestore(
-  url: MysqlUrl,
+  given: MysqlUrl,
   line: JuicefsLine,
   plan: TargetPlan,
   options: TargetOptions,
@@ -66,25 +70,26 @@ async function beginRestore(
   for await (const batch of plan.read("setting")) fields.push(...settingFieldsOf(batch));
   requireSettingFits(line, settingText(fields, plan, line));
   const { signal, progress, temporaryFolder, memoryBytes } = options;
+  let made: MadeNames = { names: [] };
   const thread = startThread<TargetCalls>(new URL("target-thread.ts", import.meta.url), signal, (note) => {
+    if ("made" in (note as MadeNote | IndexNote)) {
+      ({ made } = note as MadeNote);
+      return;
+    }
     const { indexes, total } = note as IndexNote;
     progress.report({ phase: "index", done: indexes, total, unit: "records" });
   });
   const now = systemClock.now();
-  const tables = restoredTables(line, url.tablePrefix);
-  const restore = {
-    url,
-    line,
-    plan,
-    options,
-    thread,
-    marker: { volumeId: plan.volumeId, started: isoTime(now), tables },
-  };
-  let isBegun = false;
+  let begun: Restore | undefined;
   try {
-    await thread.call("connect", { url, discardUnfinished: options.discardUnfinished === true });
+    const name = randomUUID();
+    const discardUnfinished = options.discardUnfinished === true;
+    const url = await thread.call("connect", { url: given, restore: name, discardUnfinished });
+    const tables = restoredTables(line, url.tablePrefix);
+    const marker = { restore: name, volumeId: plan.volumeId, started: isoTime(now), tables };
+    const restore: Restore = { url, line, plan, options, thread, marker, made: () => made };
     if ((plan.counts["xattr"] ?? 0) > 0) await checkNames(restore);
-    isBegun = true;
+    begun = restore;
     await thread.call("begin", {
       marker: restore.marker,
       line,
@@ -98,7 +103,7 @@ async function beginRestore(
     return makeWriter(restore);
   } catch (error) {
     await thread[Symbol.asyncDispose]();
-    if (isBegun) await discard(restore, false);
+    if (begun !== undefined) await discard(begun);
     throw error;
   }
 }
@@ -109,14 +114,14 @@ async function checkNames({ plan, thread }: Restore): Promise<void> {
 }
 
 /** Removes what was written, on a new connection; where that fails, the marker stays, and with it the way to remove it later. */
-async function discard({ url, options, marker }: Restore, isSealed: boolean): Promise<void> {
+async function discard({ url, options, marker, made }: Restore): Promise<void> {
   const thread = startThread<TargetCalls>(
     new URL("target-thread.ts", import.meta.url),
     AbortSignal.timeout(discardMs),
     () => {},
   );
   try {
-    await thread.call("discard", { url, written: marker, isSealed });
+    await thread.call("discard", { url, restore: marker.restore, made: made() });
   } catch (error) {
     options.progress.warn(
       "target-leftovers",
@@ -140,7 +145,7 @@ function makeWriter(restore: Restore): TargetWriter {
   let bytesUnderWay = 0;
   let written = 0;
   let failed: { error: unknown } | undefined;
-  let state: "open" | "finished" | "wrong" | "published" = "open";
+  let state: "open" | "finished" | "published" = "open";
 
   function send(batch: Batch): void {
     const bytes = batchBytes(batch);
@@ -171,13 +176,6 @@ function makeWriter(restore: Restore): TargetWriter {
     const json = settingText(setting, plan, line);
     requireSameSetting(splitSecrets(parseSetting(json)).fields, setting);
     await thread.call("seal", json);
-    const stored = await readStoredSetting(url, options);
-    try {
-      requireSameSetting(stored, setting);
-    } catch (error) {
-      state = "wrong";
-      throw error;
-    }
     // It is a volume now, and may be mounted: nothing is removed any more.
     state = "published";
     try {
@@ -215,7 +213,7 @@ function makeWriter(restore: Restore): TargetWriter {
 
     async [Symbol.asyncDispose]() {
       await thread[Symbol.asyncDispose]();
-      if (state !== "published") await discard(restore, state === "wrong");
+      if (state !== "published") await discard(restore);
     },
   };
 }
