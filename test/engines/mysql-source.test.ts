@@ -123,6 +123,18 @@ test("what is not a volume, or may not be read whole, is refused by name", async
   assert.equal((await rejection(bench.backUp(database.url))).code, "not-formatted");
 });
 
+test("a value that no JuiceFS writes, and a column of another type, are refused by name", async () => {
+  const database = await loaded();
+  await database.query("UPDATE jfs_node SET uid = -1 WHERE inode = 1");
+  const value = await rejection(bench.backUp(database.url));
+  assert.equal(value.code, "unexpected-value");
+  assert.match(value.message, /uid/);
+  await database.query("UPDATE jfs_node SET uid = 0 WHERE inode = 1; ALTER TABLE jfs_node MODIFY uid VARCHAR(20)");
+  const type = await rejection(bench.backUp(database.url));
+  assert.equal(type.code, "unexpected-value");
+  assert.match(type.message, /uid/);
+});
+
 test("a wrong password, no database, no server", async () => {
   const wrong = await rejection(bench.backUp(volume.urlWith({ password: "geheim" })));
   assert.equal(wrong.code, "login-failed");
@@ -174,12 +186,23 @@ test("SELECT is enough; what is missing is named with its GRANT", async () => {
   assert.match(none.next ?? "", new RegExp(`GRANT SELECT ON \`${volume.name}\`\\.\\* TO 'nobody'@'%'`));
   const url = volume.urlWith({ user: "partial", password: "p" });
   const source = await openSource(url, { keepSecrets: false, allowBlock: false });
-  const { problems } = await source.describe(AbortSignal.timeout(10_000));
-  assert.match(problems[0].message, /jfs_xattr/);
-  assert.match(problems[0].next, /GRANT SELECT ON .* TO 'partial'@'%'/);
-  const partial = await rejection(bench.backUp(url));
-  assert.equal(partial.code, "privilege-missing");
-  assert.match(partial.message, /jfs_xattr/);
+  const requireRefusal = async (): Promise<void> => {
+    for (const work of [() => source.describe(AbortSignal.timeout(10_000)), () => bench.backUp(url)]) {
+      const partial = await rejection(work());
+      assert.equal(partial.code, "privilege-missing");
+      assert.match(partial.message, /jfs_xattr/);
+      assert.match(partial.next ?? "", /GRANT SELECT ON .* TO 'partial'@'%'/);
+    }
+  };
+  await requireRefusal();
+  // Then the server's catalogue does not show the table at all.
+  await server.query(`REVOKE INSERT ON ${volume.name}.jfs_xattr FROM partial@'%'`);
+  await requireRefusal();
+  // And some columns only.
+  await server.query(`GRANT SELECT (id, inode, name) ON ${volume.name}.jfs_xattr TO partial@'%'`);
+  await requireRefusal();
+  await server.query(`GRANT SELECT ON ${volume.name}.jfs_xattr TO partial@'%'`);
+  assert.equal((await bench.backUp(url)).root, taken.root);
 });
 
 test("a killed connection ends the backup with what was lost, and harms nothing", async () => {

@@ -1,7 +1,11 @@
 import { CairnError } from "../../../model/errors.ts";
 import type { MysqlConnection } from "../../../protocols/mysql/connection.ts";
+import { MysqlServerError } from "../../../protocols/mysql/server-error.ts";
+import { sqlTables } from "../sql/tables.ts";
+import { volumeTables } from "../sql/volume-schema.ts";
 import type { EngineContext } from "./engine-error.ts";
 import { grantStatement } from "./engine-error.ts";
+import { foldedTableName, quoted } from "./session.ts";
 
 /** One table as the server's catalogue describes it. */
 export interface CatalogueTable {
@@ -18,7 +22,7 @@ export interface CatalogueTable {
 export async function readCatalogue(connection: MysqlConnection): Promise<CatalogueTable[]> {
   const tables = new Map<string, CatalogueTable>();
   const tableRows = await connection.query(
-    "SELECT table_name, engine, table_rows, data_length FROM information_schema.tables WHERE table_schema = DATABASE()",
+    `SELECT ${foldedTableName}, engine, table_rows, data_length FROM information_schema.tables WHERE table_schema = DATABASE()`,
   );
   for (const [name, engine, rows, bytes] of tableRows) {
     tables.set(String(name), {
@@ -30,7 +34,7 @@ export async function readCatalogue(connection: MysqlConnection): Promise<Catalo
     });
   }
   const columnRows = await connection.query(
-    "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = DATABASE() ORDER BY table_name, ordinal_position",
+    `SELECT ${foldedTableName}, column_name FROM information_schema.columns WHERE table_schema = DATABASE() ORDER BY table_name, ordinal_position`,
   );
   for (const [table, column] of columnRows) tables.get(String(table))?.columns.push(String(column));
   return [...tables.values()];
@@ -53,20 +57,47 @@ export function requireInnoDb(context: EngineContext, tables: readonly Catalogue
   );
 }
 
-/** A right that a read lacks, with the remedy; nothing when all tables can be read. */
-export async function findMissingRights(
+const accessDenied = new Set([1142, 1143]);
+const noSuchTable = 1146;
+
+/**
+ * The catalogue shows only what the account has rights on: a table or column that it may not read would be missing from the backup without a word.
+ * So every table that is listed is asked for all its columns, and every one that is not, whether it is there. Called before the
+ * transaction begins, which would hold what the questions lock. Throws `privilege-missing`.
+ */
+export async function requireReadable(
   context: EngineContext,
   connection: MysqlConnection,
-  tables: readonly string[],
-): Promise<{ message: string; next: string }[]> {
-  for (const table of tables) {
-    try {
-      await connection.query(`SELECT 1 FROM \`${table.replaceAll("`", "``")}\` LIMIT 0`);
-    } catch (error) {
-      if (!(error instanceof Error) || !("number" in error) || (error.number !== 1142 && error.number !== 1143))
-        throw error;
-      return [{ message: `the account may not read table ${table}: ${error.message}`, next: grantStatement(context) }];
-    }
+  prefix: string,
+): Promise<void> {
+  const names = (await readCatalogue(connection)).map((table) => table.name);
+  for (const table of volumeTables(names, prefix)) await requireAllowed(context, connection, table, "*");
+  for (const { name, legacy } of sqlTables)
+    if (legacy !== true && !names.includes(prefix + name))
+      await requireAllowed(context, connection, prefix + name, "1");
+}
+
+async function requireAllowed(
+  context: EngineContext,
+  connection: MysqlConnection,
+  table: string,
+  what: "*" | "1",
+): Promise<void> {
+  try {
+    await connection.query(`SELECT ${what} FROM ${quoted(table)} LIMIT 0`);
+  } catch (error) {
+    if (!(error instanceof MysqlServerError)) throw error;
+    if (what === "1" && error.number === noSuchTable) return;
+    if (!accessDenied.has(error.number)) throw error;
+    throw new CairnError(
+      "privilege-missing",
+      `${context.location}: the account may not read table ${table}, or not see whether it is there: ${error.message}`,
+      {
+        unharmed: context.role === "source" ? "the database was only read" : "what is there is no volume for a client",
+        next: `grant it: ${grantStatement(context)}`,
+        exit: context.role === "source" ? "sourceUnreachable" : "targetRefused",
+        cause: error,
+      },
+    );
   }
-  return [];
 }

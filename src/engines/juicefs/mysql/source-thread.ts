@@ -4,10 +4,10 @@ import type { SourceDescription, SourceSummary } from "../../../model/ports.ts";
 import type { MysqlConnection } from "../../../protocols/mysql/connection.ts";
 import type { SettingField } from "../setting.ts";
 import { Moved, serveCalls } from "../thread-calls.ts";
-import { findMissingRights } from "./catalogue.ts";
+import { requireReadable } from "./catalogue.ts";
 import type { EngineContext } from "./engine-error.ts";
 import { engineError } from "./engine-error.ts";
-import { contextOf, openSession } from "./session.ts";
+import { contextOf, foldedUrl, openSession } from "./session.ts";
 import type { SnapshotPosition } from "./snapshot.ts";
 import { beginSnapshot, snapshotConsistency } from "./snapshot.ts";
 import type { ReadBatch } from "./table-batches.ts";
@@ -29,7 +29,6 @@ export interface OpenRequest {
 export interface OpenedVolume {
   readonly volumeId: string;
   readonly volumeName: string;
-  readonly setting: readonly SettingField[];
 }
 
 /** The calls that `source.ts` makes. One volume a thread; `next` gives `undefined` after the last batch. */
@@ -38,7 +37,6 @@ export interface SourceCalls {
   open(request: OpenRequest): Promise<OpenedVolume>;
   next(nothing: undefined): Promise<Moved<ReadBatch> | undefined>;
   summary(nothing: undefined): Promise<SourceSummary>;
-  close(nothing: undefined): void;
 }
 
 interface OpenState {
@@ -70,7 +68,7 @@ const handlers: SourceCalls = {
     const context = contextOf(url, "source");
     return withEngine(context, async () => {
       using connection = await openSession(url, context);
-      return await describeVolume(url, context, connection);
+      return await describeVolume(await foldedUrl(connection, url), context, connection);
     });
   },
 
@@ -79,10 +77,12 @@ const handlers: SourceCalls = {
     return withEngine(context, async () => {
       const connection = await openSession(url, context);
       try {
+        const { tablePrefix } = await foldedUrl(connection, url);
+        await requireReadable(context, connection, tablePrefix);
         const snapshot = await beginSnapshot(connection, context);
-        const reader = await openVolumeReader(connection, context, { tablePrefix: url.tablePrefix, ...options });
+        const reader = await openVolumeReader(connection, context, { tablePrefix, ...options });
         state = { context, connection, snapshot, reader, batches: reader.batches() };
-        return { volumeId: reader.volumeId, volumeName: reader.volumeName, setting: reader.setting };
+        return { volumeId: reader.volumeId, volumeName: reader.volumeName };
       } catch (error) {
         connection.close();
         throw error;
@@ -106,11 +106,6 @@ const handlers: SourceCalls = {
       ...(await reader.summary()),
     }));
   },
-
-  close() {
-    state?.connection.close();
-    state = undefined;
-  },
 };
 
 async function describeVolume(
@@ -118,6 +113,7 @@ async function describeVolume(
   context: EngineContext,
   connection: MysqlConnection,
 ): Promise<SourceDescription> {
+  await requireReadable(context, connection, url.tablePrefix);
   await beginSnapshot(connection, context);
   const reader = await openVolumeReader(connection, context, {
     tablePrefix: url.tablePrefix,
@@ -131,11 +127,6 @@ async function describeVolume(
     const found = tables.find(({ name }) => name === url.tablePrefix + table);
     if (found !== undefined) estimates[canonical] = (estimates[canonical] ?? 0) + found.rows;
   }
-  const problems = await findMissingRights(
-    context,
-    connection,
-    tables.map(({ name }) => name),
-  );
   return {
     kind: juicefs.name,
     system: `JuiceFS (schema of ${schema.line})`,
@@ -146,7 +137,8 @@ async function describeVolume(
     estimates,
     estimatedBytes: tables.reduce((sum, { bytes }) => sum + bytes, 0),
     consistency: snapshotConsistency,
-    problems,
+    // A right that is missing is an error of `requireReadable`.
+    problems: [],
     facts: {
       schemaLine: schema.line,
       account: context.account ?? "",
