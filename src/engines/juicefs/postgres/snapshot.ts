@@ -59,10 +59,12 @@ export async function openSnapshot(
     const identity = await readIdentity(first);
     const origin = await readOrigin(first, identity);
     requireSameTables(volume, await readTables(first, place.schema), place);
-    const others = await Promise.all(
-      Array.from({ length: connections - 1 }, () => joinSnapshot(server, place, { snapshotId, origin }, progress)),
-    );
-    for (const session of others) if (session !== undefined) sessions.push(session);
+    // One after the other: of two that come at once, a server that has room for one may refuse both.
+    for (let more = connections - 1; more > 0; more--) {
+      const session = await joinSnapshot(server, place, { snapshotId, origin }, progress);
+      if (session === undefined) break;
+      sessions.push(session);
+    }
     return {
       sessions,
       position: {
