@@ -124,6 +124,13 @@ test("servers that take only TLS, and none", async () => {
   }
   url.search = "sslmode=require";
   await failure(describe(url.href), "engine-unreachable");
+  // Why the server refuses is not hidden by that it has no TLS.
+  await plain.query("create user idle nologin password 'password8'");
+  const refused = await failure(
+    describe(other.urlWith({ user: "idle", password: "password8", parameters: { sslmode: "prefer" } })),
+    "login-failed",
+  );
+  assert.match(refused.message, /not permitted to log in/);
 });
 
 test("a Unix socket", async () => {
@@ -133,6 +140,8 @@ test("a Unix socket", async () => {
 
 test("who cannot log in, or is not there, gets told why", async () => {
   await failure(describe(volume.urlWith({ password: "wrong" })), "login-failed");
+  const without = await failure(describe(volume.urlWith({ password: "" })), "login-failed");
+  assert.match(without.next ?? "", /META_PASSWORD/);
   await failure(describe(volume.urlWith({ user: "nobody" })), "login-failed");
   await failure(describe(volume.url.replace("/volume1?", "/volume999?")), "engine-unreachable");
   await failure(describe(volume.urlWith({ port: 1 })), "engine-unreachable");

@@ -9,7 +9,7 @@ import type { Batch, Row } from "../../src/model/batch.ts";
 import { CairnError } from "../../src/model/errors.ts";
 import { juicefs } from "../../src/model/juicefs.ts";
 import type { TargetPlan } from "../../src/model/ports.ts";
-import { openBench } from "../end-to-end/bench.ts";
+import { openBench, until } from "../end-to-end/bench.ts";
 import type { Bench, TakenSnapshot } from "../end-to-end/bench.ts";
 import { startPostgres } from "../peers/postgres.ts";
 import type { PostgresDatabase, PostgresServer } from "../peers/postgres.ts";
@@ -209,6 +209,21 @@ test("a restore whose connections the server ends removes what it wrote", async 
   assert.ok(failed > 1);
 });
 
+test("when the answer to the last commit is lost, it is said that the volume may be there", async () => {
+  // Commits that are to be durable wait for a standby that never comes; those that fill the tables are not (synchronous_commit = off).
+  await using waiting = await startPostgres({ config: { synchronous_standby_names: "nobody" } });
+  const database = await waiting.newDatabase();
+  const running = bench.restore(taken.snapshot, database.url);
+  running.catch(() => {});
+  const endThem = `select count(pg_terminate_backend(pid)) from pg_stat_activity
+    where application_name like 'cairn restore %' and wait_event = 'SyncRep'`;
+  await until("the commit", async () => (await waiting.query(endThem)) !== "0\n");
+  const error = await failure(running, "publication-uncertain");
+  assert.match(error.message, /may have been published/);
+  assert.match(error.next ?? "", /cairn doctor/);
+  assert.equal((await bench.backUp(database.url)).root, taken.root);
+});
+
 test("what a killed restore leaves is no volume; it is refused, and removed when it is said so", async () => {
   const database = await server.newDatabase();
   const program = join(import.meta.dirname, "postgres-killed-worker.ts");
@@ -222,7 +237,10 @@ test("what a killed restore leaves is no volume; it is refused, and removed when
   worker.kill("SIGKILL");
   await ended;
   await sleep(200);
-  await assert.rejects(bench.backUp(database.url), CairnError);
+  await assert.rejects(
+    bench.backUp(database.url),
+    ({ code, next }: CairnError) => code === "not-formatted" && /--discard-unfinished/.test(next ?? ""),
+  );
   const error = await refused(database, database.url, "target-unfinished");
   assert.match(error.next ?? "", /--discard-unfinished/);
   await bench.restore(taken.snapshot, database.url, { discardUnfinished: true });
