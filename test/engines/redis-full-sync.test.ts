@@ -140,19 +140,6 @@ test("a reader that works synchronously on each piece does not slow the server",
   assert.ok(transfer.spilledBytes > 1_000_000, `${transfer.spilledBytes}`);
 });
 
-test("a server that may be held back waits for the reader, and no file is needed", async () => {
-  await using server = await startRedis();
-  await fill(server, 30_000);
-  await using transfer = await sync(server.port, { holdBack: true, idleTimeoutMs: 500 });
-  let pieces = 0;
-  await takeAll(transfer, async () => {
-    if (++pieces !== 20) return;
-    await sleep(1000);
-    assert.ok(transfer.receivedBytes < 20_000_000);
-  });
-  assert.equal(transfer.spilledBytes, 0);
-});
-
 test("a synchronisation comes through TLS, and through a socket file", async () => {
   await using server = await startRedis({ tls: true, password: "s3cret" });
   await fill(server, 5000);

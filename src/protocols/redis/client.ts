@@ -4,7 +4,7 @@ import { CairnError, messageOf } from "../../model/errors.ts";
 import type { RedisAddress, RedisTls } from "./dial.ts";
 import { addressText, dial } from "./dial.ts";
 import { connectionLost, RedisReplyError, replyError, serverTimedOut } from "./redis-errors.ts";
-import type { Command, Reply, ReplyBounds } from "./resp.ts";
+import type { Command, Reply } from "./resp.ts";
 import { encodeCommand, encodeCommands, ReplyParser, RespError } from "./resp.ts";
 
 export interface RedisConnectOptions {
@@ -19,7 +19,6 @@ export interface RedisConnectOptions {
   readonly connectTimeoutMs?: number;
   /** How long the server may say nothing while a reply is awaited. */
   readonly timeoutMs?: number;
-  readonly bounds?: ReplyBounds;
 }
 
 /** A socket that speaks RESP no more, with the bytes behind the last reply. */
@@ -81,7 +80,6 @@ export async function connectRedis(options: RedisConnectOptions): Promise<RedisC
     user: user === undefined || user === "" ? "default" : user,
     signal,
     timeoutMs: options.timeoutMs ?? defaultTimeoutMs,
-    bounds: options.bounds ?? {},
   });
   try {
     if (password !== undefined && password !== "") {
@@ -117,11 +115,10 @@ interface SpeakOptions {
   readonly user: string;
   readonly signal: AbortSignal;
   readonly timeoutMs: number;
-  readonly bounds: ReplyBounds;
 }
 
-function speak(socket: Socket, { address, user, signal, timeoutMs, bounds }: SpeakOptions): RedisConnection {
-  const parser = new ReplyParser(bounds);
+function speak(socket: Socket, { address, user, signal, timeoutMs }: SpeakOptions): RedisConnection {
+  const parser = new ReplyParser();
   // A queue with a moving head: `shift` of a long array would move it all each time.
   let waiters: Waiter[] = [];
   let head = 0;

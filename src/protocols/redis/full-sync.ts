@@ -7,7 +7,7 @@ import type { PayloadForm } from "./payload-framing.ts";
 import { openPayloadFraming, payloadFormOf } from "./payload-framing.ts";
 import { aclRemedy, connectionLost, replyError, serverTimedOut } from "./redis-errors.ts";
 import { encodeCommand, RespError } from "./resp.ts";
-import { blockBytes, openSpillQueue, requireSpace } from "./spill-queue.ts";
+import { openSpillQueue, requireSpace } from "./spill-queue.ts";
 
 /*
  * The first half of Redis' replication (`replication.c`): REPLCONF, PSYNC ? -1, +FULLRESYNC, then the server's whole state at one
@@ -28,11 +28,6 @@ export interface FullSyncOptions {
   readonly onWait?: (what: FullSyncWait, waitedMs: number) => void;
   /** How long the server may send nothing at all. While it prepares the payload, it sends an empty line every second. */
   readonly idleTimeoutMs?: number;
-  /**
-   * Let the server wait when `memoryBytes` are full, and use no file: for a server that nobody else works with. Its child lives on meanwhile,
-   * and before 7.0 changes pile up in its memory.
-   */
-  readonly holdBack?: boolean;
 }
 
 /** A full synchronisation under way. The socket is drained at full speed, whatever the reader's; disposing drops the link. */
@@ -69,7 +64,7 @@ const lineBytesMax = 4096;
 export async function openFullSync(connection: RedisConnection, options: FullSyncOptions): Promise<FullSync> {
   try {
     const info = await readInfo(connection);
-    if (options.holdBack !== true) requireSpace(options.temporaryFolder, payloadEstimate(info));
+    requireSpace(options.temporaryFolder, payloadEstimate(info));
     const rdbOnly = await announce(connection);
     return await receive(connection, options, { rdbOnly, serverVersion: info.get("redis_version") });
   } catch (error) {
@@ -142,9 +137,7 @@ async function receive(connection: RedisConnection, options: FullSyncOptions, se
   const { address } = connection;
   const idleTimeoutMs = options.idleTimeoutMs ?? defaultIdleTimeoutMs;
   const { socket, rest } = connection.detach();
-  // Held back, it never needs its file: there is room for what is read at once, and for a first block that is partly taken.
-  const roomBytes = options.holdBack === true ? 3 * blockBytes : 0;
-  const queue = openSpillQueue({ folder: options.temporaryFolder, memoryBytes: options.memoryBytes + roomBytes });
+  const queue = openSpillQueue({ folder: options.temporaryFolder, memoryBytes: options.memoryBytes });
   const header = Promise.withResolvers<Header>();
   const start = performance.now();
   let failure: Error | undefined;
@@ -200,7 +193,7 @@ async function receive(connection: RedisConnection, options: FullSyncOptions, se
         waitedMs = performance.now() - start;
         waiting = undefined;
         const { form } = read.header;
-        if (form.form === "length" && options.holdBack !== true) requireSpace(options.temporaryFolder, form.bytes);
+        if (form.form === "length") requireSpace(options.temporaryFolder, form.bytes);
         framing = openPayloadFraming(form, (bytes) => {
           queue.write(bytes);
           receivedBytes += bytes.length;
@@ -209,11 +202,6 @@ async function receive(connection: RedisConnection, options: FullSyncOptions, se
         payload = read.rest;
       }
       if (framing.push(payload)) finish();
-      else if (options.holdBack === true && queue.pendingBytes > options.memoryBytes) {
-        socket.pause();
-        // It is our own silence now.
-        socket.setTimeout(0);
-      }
       wake();
     } catch (error) {
       fail(error instanceof Error ? error : new Error(String(error)));
@@ -282,10 +270,6 @@ async function receive(connection: RedisConnection, options: FullSyncOptions, se
       const piece = queue.read();
       if (piece !== undefined) {
         bytesInTurn += piece.length;
-        if (!complete && socket.isPaused() && queue.pendingBytes <= options.memoryBytes >> 1) {
-          socket.setTimeout(idleTimeoutMs);
-          socket.resume();
-        }
         return piece;
       }
       if (complete) return undefined;
