@@ -238,7 +238,7 @@ function isRefusal(error: unknown): boolean {
 
 function publishUncertain(location: string, error: unknown): CairnError {
   return new CairnError(
-    "publish-uncertain",
+    "publication-uncertain",
     `${location} was lost sight of while the volume was published: ${messageOf(error)}`,
     {
       exit: "targetRefused",
