@@ -18,6 +18,7 @@ import {
   sliceRefTable,
 } from "../sql/canonical-tables.ts";
 import { counterRows, takeCounters } from "../sql/restored-rows.ts";
+import { splitQuotas } from "../sql/split-quotas.ts";
 import type { SqlTable } from "../sql/tables.ts";
 import { tablesOfLine } from "../sql/tables.ts";
 import { visitSlices } from "../volume-checks.ts";
@@ -139,9 +140,9 @@ export function openBuilder(
       return;
     }
     if (batch.table === juicefsTable.quota) {
-      const dirs = countDirQuotas(batch);
-      if (dirs > 0) await (await openTable(dirQuotaTable.table)).write(sliceRows(batch, 0, dirs));
-      if (dirs < batch.count) await (await openTable(ownerQuotaTable.table)).write(sliceRows(batch, dirs, batch.count));
+      const { dirs, owners } = splitQuotas(batch);
+      if (dirs !== undefined) await (await openTable(dirQuotaTable.table)).write(dirs);
+      if (owners !== undefined) await (await openTable(ownerQuotaTable.table)).write(owners);
       return;
     }
     if (batch.table === juicefsTable.chunk || batch.table === juicefsTable.delayedSlice) {
@@ -232,22 +233,4 @@ function isFilled(name: string, counts: Readonly<Record<string, number>>): boole
     default:
       return has(name);
   }
-}
-
-/** Quotas come sorted by type; those of directories have type 0. */
-function countDirQuotas(batch: Batch): number {
-  if (batch.columns[0] === undefined) return batch.count;
-  const types = integersOf(batch, 0);
-  let count = 0;
-  while (count < batch.count && types[count] === 0) count++;
-  return count;
-}
-
-function sliceRows(batch: Batch, from: number, to: number): Batch {
-  const columns = batch.columns.map((column, index) => {
-    if (column === undefined) return undefined;
-    if ("offsets" in column) return { offsets: column.offsets.subarray(from), arena: column.arena };
-    return { values: column.values.subarray(index === 0 ? from : 2 * from) };
-  });
-  return { table: batch.table, count: to - from, columns };
 }

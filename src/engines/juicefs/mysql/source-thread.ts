@@ -3,6 +3,7 @@ import { juicefs } from "../../../model/juicefs.ts";
 import type { SourceDescription, SourceSummary } from "../../../model/ports.ts";
 import type { MysqlConnection } from "../../../protocols/mysql/connection.ts";
 import type { SettingField } from "../setting.ts";
+import { estimatedTables } from "../sql/estimated-tables.ts";
 import { Moved, serveCalls } from "../thread-calls.ts";
 import { requireReadable } from "./catalogue.ts";
 import type { EngineContext } from "./engine-error.ts";
@@ -148,22 +149,5 @@ async function describeVolume(
     },
   };
 }
-
-/** SQL tables and the canonical ones that they are counted under. Reference counts of 1 are no records. */
-const estimatedTables = [
-  ["node", "node"],
-  ["edge", "edge"],
-  ["chunk", "chunk"],
-  ["symlink", "symlink"],
-  ["xattr", "xattr"],
-  ["acl", "acl"],
-  ["dir_stats", "dir_stat"],
-  ["dir_quota", "quota"],
-  ["user_group_quota", "quota"],
-  ["delfile", "deleted_file"],
-  ["delslices", "delayed_slice"],
-  ["detached_node", "detached_node"],
-  ["sustained", "sustained"],
-] as const;
 
 serveCalls({ ...handlers });

@@ -4,6 +4,7 @@ import type { Pace, Source, SourceOptions, SourceView } from "../../../model/por
 import type { Pacer } from "../pacer.ts";
 import { openPacer } from "../pacer.ts";
 import type { SettingField } from "../setting.ts";
+import { takeAhead } from "../take-ahead.ts";
 import type { CallableThread } from "../thread-calls.ts";
 import { startThread } from "../thread-calls.ts";
 import type { Probe } from "./probe.ts";
@@ -84,25 +85,12 @@ async function openThreadView(
   };
 }
 
-/** Keeps a few calls under way, so that the thread reads on while a batch is being worked on; no more than the memory bears. */
 async function* takeBatches(
   thread: CallableThread<SourceCalls>,
   inFlight: number,
   pacer: Pacer,
 ): AsyncGenerator<Batch> {
-  const calls: ReturnType<typeof next>[] = [];
-  const next = (): ReturnType<typeof thread.call<"next">> => {
-    const call = thread.call("next", undefined);
-    // A later call fails with the same error as an earlier one, and then nobody waits for it.
-    call.catch(() => {});
-    return call;
-  };
-  for (let count = 0; count < inFlight; count++) calls.push(next());
-  for (;;) {
-    const read = await calls.shift();
-    if (read === undefined) return;
-    calls.push(next());
-    const { batch, bytes } = read;
+  for await (const { batch, bytes } of takeAhead(() => thread.call("next", undefined), inFlight)) {
     if (batch.count > 0 || batch.last === true) yield batch;
     await pacer.pass(bytes);
   }

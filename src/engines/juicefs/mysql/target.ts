@@ -1,16 +1,14 @@
 import { randomUUID } from "node:crypto";
-import type { Batch } from "../../../model/batch.ts";
-import { batchBytes, transferablesOf } from "../../../model/batch.ts";
+import { transferablesOf } from "../../../model/batch.ts";
 import { CairnError, messageOf } from "../../../model/errors.ts";
-import { juicefsTable } from "../../../model/juicefs.ts";
 import type { Target, TargetOptions, TargetPlan, TargetWriter } from "../../../model/ports.ts";
 import { isoTime, systemClock } from "../../../std/clock.ts";
 import type { JuicefsLine } from "../lines.ts";
 import { newestLine } from "../lines.ts";
-import { requireSameSetting } from "../same-setting.ts";
-import { joinSecrets, splitSecrets } from "../secrets.ts";
+import { openBatchLine } from "../batch-line.ts";
+import { settingJson } from "../held-setting.ts";
 import type { SettingField } from "../setting.ts";
-import { formatSetting, parseSetting, settingFieldsOf } from "../setting.ts";
+import { settingFieldsOf } from "../setting.ts";
 import type { CallableThread } from "../thread-calls.ts";
 import { startThread } from "../thread-calls.ts";
 import { restoredTables } from "./builder.ts";
@@ -68,7 +66,7 @@ async function beginRestore(
   requirePlanFits(line, plan);
   const fields: SettingField[] = [];
   for await (const batch of plan.read("setting")) fields.push(...settingFieldsOf(batch));
-  requireSettingFits(line, settingText(fields, plan, line));
+  requireSettingFits(line, settingJson(fields, plan, line));
   const { signal, progress, temporaryFolder, memoryBytes } = options;
   let made: MadeNames = { names: [] };
   const thread = startThread<TargetCalls>(new URL("target-thread.ts", import.meta.url), signal, (note) => {
@@ -133,48 +131,21 @@ async function discard({ url, options, marker, made }: Restore): Promise<void> {
   }
 }
 
-function settingText(fields: readonly SettingField[], plan: TargetPlan, line: JuicefsLine): string {
-  return formatSetting(joinSecrets(fields, plan.secrets, String(plan.facts["secretsRemoved"] ?? "")), line);
-}
-
 function makeWriter(restore: Restore): TargetWriter {
   const { url, line, plan, options, thread } = restore;
-  const setting: SettingField[] = [];
-  const total = Object.values(plan.counts).reduce((sum, count) => sum + count, 0);
-  const underWay = new Set<Promise<void>>();
-  let bytesUnderWay = 0;
-  let written = 0;
-  let failed: { error: unknown } | undefined;
+  const batches = openBatchLine(
+    {
+      write: (batch) => thread.call("write", batch, transferablesOf(batch)),
+      finish: () => thread.call("finish", undefined),
+    },
+    plan,
+    options,
+  );
   let state: "open" | "finished" | "published" = "open";
-
-  function send(batch: Batch): void {
-    const bytes = batchBytes(batch);
-    const { count } = batch;
-    bytesUnderWay += bytes;
-    const call = thread.call("write", batch, transferablesOf(batch)).then(
-      () => {
-        written += count;
-        options.progress.report({ phase: "write", done: written, total, unit: "records" });
-      },
-      (error: unknown) => {
-        failed ??= { error };
-      },
-    );
-    const done = call.finally(() => {
-      bytesUnderWay -= bytes;
-      underWay.delete(done);
-    });
-    underWay.add(done);
-  }
-
-  function throwFailure(): void {
-    if (failed !== undefined) throw failed.error;
-  }
 
   async function publish(): Promise<void> {
     if (state !== "finished") throw new Error("a restore is published once, and after it was finished");
-    const json = settingText(setting, plan, line);
-    requireSameSetting(splitSecrets(parseSetting(json)).fields, setting);
+    const json = settingJson(batches.setting, plan, line);
     await thread.call("seal", json);
     // It is a volume now, and may be mounted: nothing is removed any more.
     state = "published";
@@ -187,28 +158,14 @@ function makeWriter(restore: Restore): TargetWriter {
   }
 
   return {
-    async write(batch) {
-      if (batch.table === juicefsTable.setting) {
-        setting.push(...settingFieldsOf(batch));
-        return;
-      }
-      throwFailure();
-      // A share of the memory for what is on its way.
-      while (underWay.size > 0 && bytesUnderWay > options.memoryBytes / 4) {
-        await Promise.race(underWay);
-        throwFailure();
-      }
-      send(batch);
-    },
+    write: (batch) => batches.write(batch),
 
     async finish() {
-      await Promise.all(underWay);
-      throwFailure();
-      await thread.call("finish", undefined);
+      await batches.finish();
       state = "finished";
     },
 
-    readBack: () => openReadBackView(url, options, setting),
+    readBack: () => openReadBackView(url, options, batches.setting),
     publish,
 
     async [Symbol.asyncDispose]() {

@@ -1,5 +1,5 @@
 import type { Batch } from "../../../model/batch.ts";
-import { bytesOf, integersOf, unsignedAt } from "../../../model/batch.ts";
+import { integersOf, unsignedAt } from "../../../model/batch.ts";
 import { CairnError } from "../../../model/errors.ts";
 import { juicefsTable } from "../../../model/juicefs.ts";
 import type { Facts } from "../../../model/ports.ts";
@@ -20,6 +20,7 @@ import {
   sliceRefTable,
 } from "../sql/canonical-tables.ts";
 import { counterRows, takeCounters } from "../sql/restored-rows.ts";
+import { splitQuotas } from "../sql/split-quotas.ts";
 import type { SqlTable } from "../sql/tables.ts";
 import { tablesOfLine } from "../sql/tables.ts";
 import { visitSlices } from "../volume-checks.ts";
@@ -158,9 +159,9 @@ export function openBuilder(control: Session, server: Server, place: Place, opti
         takeCounters(batch, counters);
         return;
       case juicefsTable.quota: {
-        const dirs = countDirQuotas(batch);
-        if (dirs > 0) await put(dirQuotaTable, rowsOf(batch, 0, dirs));
-        if (dirs < batch.count) await put(ownerQuotaTable, rowsOf(batch, dirs, batch.count));
+        const { dirs, owners } = splitQuotas(batch);
+        if (dirs !== undefined) await put(dirQuotaTable, dirs);
+        if (owners !== undefined) await put(ownerQuotaTable, owners);
         return;
       }
       case juicefsTable.chunk:
@@ -268,25 +269,6 @@ function noSuchTable(line: JuicefsLine, name: string): CairnError {
     next: "restore for a newer line of JuiceFS",
     exit: "targetRefused",
   });
-}
-
-/** Quotas come sorted by type; those of directories have type 0. */
-function countDirQuotas(batch: Batch): number {
-  if (batch.columns[0] === undefined) return batch.count;
-  const types = integersOf(batch, 0);
-  let count = 0;
-  while (count < batch.count && types[count] === 0) count++;
-  return count;
-}
-
-/** Rows of a batch of quotas: numbers only, the first column has 32 bits. */
-function rowsOf(batch: Batch, from: number, to: number): Batch {
-  const columns = batch.columns.map((column, index) => {
-    if (column === undefined) return undefined;
-    if ("offsets" in column) return bytesOf(batch, index);
-    return { values: column.values.subarray(index === 0 ? from : 2 * from) };
-  });
-  return { table: batch.table, count: to - from, columns };
 }
 
 /** ACLs bring their own numbers. */

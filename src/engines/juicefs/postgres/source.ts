@@ -2,6 +2,7 @@ import type { Batch } from "../../../model/batch.ts";
 import { juicefs } from "../../../model/juicefs.ts";
 import type { Source, SourceOptions, SourceView } from "../../../model/ports.ts";
 import type { SettingField } from "../setting.ts";
+import { takeAhead } from "../take-ahead.ts";
 import type { CallableThread } from "../thread-calls.ts";
 import { startThread } from "../thread-calls.ts";
 import type { SourceCalls, SourceNote } from "./source-thread.ts";
@@ -69,18 +70,22 @@ async function openThreadView(url: PostgresUrl, options: SourceOptions, request:
       ...request,
       ...(pace === undefined ? {} : { pace }),
     });
-    const calls = { underWay: 0 };
+    let underWay = 0;
+    const next = (): Promise<Batch | undefined> => {
+      underWay++;
+      return thread.call("next", undefined).finally(() => void underWay--);
+    };
     const inFlight = Math.max(2, Math.min(8, Math.floor(memoryBytes / 2 / batchBytesMax)));
     return {
       kind: juicefs,
       volumeId: volume.volumeId,
       volumeName: volume.volumeName,
       sortedTables: request.isOwn ? juicefs.tables.map((table) => table.name) : smallTables,
-      batches: () => takeBatches(thread, inFlight, calls),
+      batches: () => takeAhead(next, inFlight),
       summary: () => thread.call("summary", undefined),
       async [Symbol.asyncDispose]() {
         // It would wait for batches that nobody wants any more; the server notices that its clients are gone.
-        if (!signal.aborted && calls.underWay === 0) await thread.call("close", undefined).catch(() => {});
+        if (!signal.aborted && underWay === 0) await thread.call("close", undefined).catch(() => {});
         await thread[Symbol.asyncDispose]();
       },
     };
@@ -92,27 +97,3 @@ async function openThreadView(url: PostgresUrl, options: SourceOptions, request:
 
 /** Made in one piece and sorted; rows of tables come as they lie in the heap. */
 const smallTables = ["setting", "counter"];
-
-/** Keeps a few calls under way, so that the thread reads on while a batch is being worked on; no more than the memory bears. */
-async function* takeBatches(
-  thread: CallableThread<SourceCalls>,
-  inFlight: number,
-  counted: { underWay: number },
-): AsyncGenerator<Batch> {
-  const calls: Promise<Batch | undefined>[] = [];
-  const ask = (): void => {
-    const call = thread.call("next", undefined);
-    counted.underWay++;
-    const settle = (): void => void counted.underWay--;
-    // A later call fails with the same error as an earlier one, and then nobody waits for it.
-    call.then(settle, settle);
-    calls.push(call);
-  };
-  for (let count = 0; count < inFlight; count++) ask();
-  for (;;) {
-    const batch = await calls.shift();
-    if (batch === undefined) return;
-    ask();
-    yield batch;
-  }
-}

@@ -1,16 +1,14 @@
 import { randomUUID } from "node:crypto";
-import type { Batch } from "../../../model/batch.ts";
-import { batchBytes, transferablesOf } from "../../../model/batch.ts";
+import { transferablesOf } from "../../../model/batch.ts";
 import { CairnError, messageOf } from "../../../model/errors.ts";
-import { juicefsTable } from "../../../model/juicefs.ts";
 import type { Target, TargetOptions, TargetPlan, TargetWriter } from "../../../model/ports.ts";
 import { systemClock } from "../../../std/clock.ts";
 import type { JuicefsLine } from "../lines.ts";
 import { newestLine } from "../lines.ts";
-import { requireSameSetting } from "../same-setting.ts";
-import { joinSecrets, splitSecrets } from "../secrets.ts";
+import { openBatchLine } from "../batch-line.ts";
+import { settingJson } from "../held-setting.ts";
 import type { SettingField } from "../setting.ts";
-import { formatSetting, parseSetting, settingFieldsOf } from "../setting.ts";
+import { settingFieldsOf } from "../setting.ts";
 import type { CallableThread } from "../thread-calls.ts";
 import { startThread } from "../thread-calls.ts";
 import { requireNamesFit, requirePlanFits, requireSettingFits } from "./limits.ts";
@@ -81,7 +79,7 @@ async function beginRestore(
   try {
     const { encoding } = await thread.call("prepare", { url, restore });
     await requireNamesFit(plan, encoding);
-    requireSettingFits(settingText(await readSetting(plan), plan, line), line, encoding);
+    requireSettingFits(settingJson(await readSetting(plan), plan, line), line, encoding);
   } catch (error) {
     await thread[Symbol.asyncDispose]();
     throw error;
@@ -110,11 +108,6 @@ async function readSetting(plan: TargetPlan): Promise<SettingField[]> {
   return fields;
 }
 
-/** The setting as a client of the line reads it, with the secrets that are at hand. */
-function settingText(fields: readonly SettingField[], plan: TargetPlan, line: JuicefsLine): string {
-  return formatSetting(joinSecrets(fields, plan.secrets, String(plan.facts["secretsRemoved"] ?? "")), line);
-}
-
 /** Removes what this restore wrote, with connections of its own: the others may be gone, or busy. */
 async function discard(url: PostgresUrl, restore: string, options: TargetOptions): Promise<void> {
   await using thread = startTargetThread(AbortSignal.timeout(discardMs));
@@ -138,67 +131,30 @@ interface Restore {
 }
 
 function makeWriter({ url, line, plan, options, thread, restore }: Restore): TargetWriter {
-  const setting: SettingField[] = [];
-  const total = Object.values(plan.counts).reduce((sum, count) => sum + count, 0);
-  const underWay = new Set<Promise<void>>();
-  let bytesUnderWay = 0;
-  let written = 0;
-  let failed: { error: unknown } | undefined;
+  const batches = openBatchLine(
+    {
+      write: (batch) => thread.call("write", batch, transferablesOf(batch)),
+      finish: () => thread.call("finish", undefined),
+    },
+    plan,
+    options,
+  );
   let isFinished = false;
   let isPublished = false;
 
-  function send(batch: Batch): void {
-    const bytes = batchBytes(batch);
-    const { count } = batch;
-    bytesUnderWay += bytes;
-    const call = thread.call("write", batch, transferablesOf(batch)).then(
-      () => {
-        written += count;
-        options.progress.report({ phase: "write", done: written, total, unit: "records" });
-      },
-      (error: unknown) => {
-        failed ??= { error };
-      },
-    );
-    const done = call.finally(() => {
-      bytesUnderWay -= bytes;
-      underWay.delete(done);
-    });
-    underWay.add(done);
-  }
-
-  function throwFailure(): void {
-    if (failed !== undefined) throw failed.error;
-  }
-
   return {
-    async write(batch) {
-      if (batch.table === juicefsTable.setting) {
-        setting.push(...settingFieldsOf(batch));
-        return;
-      }
-      throwFailure();
-      // A share of the memory for what is on its way; the rest is the slices'.
-      while (underWay.size > 0 && bytesUnderWay > options.memoryBytes / 4) {
-        await Promise.race(underWay);
-        throwFailure();
-      }
-      send(batch);
-    },
+    write: (batch) => batches.write(batch),
 
     async finish() {
-      await Promise.all(underWay);
-      throwFailure();
-      await thread.call("finish", undefined);
+      await batches.finish();
       isFinished = true;
     },
 
-    readBack: () => openOwnSourceView(url, options, setting),
+    readBack: () => openOwnSourceView(url, options, batches.setting),
 
     async publish() {
       if (!isFinished) throw new Error("a restore is published after it was finished");
-      const json = settingText(setting, plan, line);
-      requireSameSetting(splitSecrets(parseSetting(json)).fields, setting);
+      const json = settingJson(batches.setting, plan, line);
       await thread.call("publish", json);
       isPublished = true;
     },

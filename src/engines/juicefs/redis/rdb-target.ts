@@ -1,3 +1,4 @@
+import { transferablesOf } from "../../../model/batch.ts";
 import { randomBytes } from "node:crypto";
 import { closeSync, existsSync, fsyncSync, linkSync, openSync, rmSync, statSync, unlinkSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
@@ -7,8 +8,8 @@ import { systemClock } from "../../../std/clock.ts";
 import type { JuicefsLine } from "../lines.ts";
 import { newestLine } from "../lines.ts";
 import { startThread } from "../thread-calls.ts";
-import { openBatchLine } from "./batch-line.ts";
-import { settingJson } from "./held-setting.ts";
+import { openBatchLine } from "../batch-line.ts";
+import { settingJson } from "../held-setting.ts";
 import { openPrivateRedisView } from "./private-view.ts";
 import { estimatedKeys, requirePlanFits } from "./target-plan.ts";
 import type { TargetCalls } from "./target-thread.ts";
@@ -41,7 +42,14 @@ async function beginFile(
   requireFree(path);
   const temporary = join(dirname(path), `${basename(path)}.cairn-${randomBytes(6).toString("hex")}.tmp`);
   const thread = startThread<TargetCalls>(new URL("target-thread.ts", import.meta.url), options.signal, () => {});
-  const batches = openBatchLine(thread, plan, options);
+  const batches = openBatchLine(
+    {
+      write: (batch) => thread.call("write", batch, transferablesOf(batch)),
+      finish: () => thread.call("finish", undefined),
+    },
+    plan,
+    options,
+  );
   let isFinished = false;
   let isPublished = false;
   const said = async <Result>(run: () => Promise<Result>): Promise<Result> => {

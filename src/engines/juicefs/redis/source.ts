@@ -1,9 +1,9 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
-import type { Batch } from "../../../model/batch.ts";
 import { CairnError } from "../../../model/errors.ts";
 import { juicefs } from "../../../model/juicefs.ts";
 import type { Progress, Source, SourceOptions, SourceView } from "../../../model/ports.ts";
+import { takeAhead } from "../take-ahead.ts";
 import type { CallableThread } from "../thread-calls.ts";
 import { startThread } from "../thread-calls.ts";
 import type { RedisNote } from "./redis-note.ts";
@@ -102,7 +102,7 @@ export async function openRedisView(
       volumeId: volume.volumeId,
       volumeName: volume.volumeName,
       sortedTables,
-      batches: () => takeBatches(thread, inFlight),
+      batches: () => takeAhead(() => thread.call("next", undefined), inFlight),
       summary: () => thread.call("summary", undefined),
       async [Symbol.asyncDispose]() {
         // The link is dropped cleanly; a thread that fails at it is ended all the same.
@@ -127,22 +127,4 @@ function onceEach(progress: Progress): Progress {
       progress.warn(code, message);
     },
   };
-}
-
-/** Keeps a few calls under way, so that the thread reads on while a batch is being worked on; no more than the memory bears. */
-async function* takeBatches(thread: CallableThread<SourceCalls>, inFlight: number): AsyncGenerator<Batch> {
-  const calls: Promise<Batch | undefined>[] = [];
-  const ask = (): void => {
-    const call = thread.call("next", undefined);
-    // A later call fails with the same error as an earlier one, and then nobody waits for it.
-    call.catch(() => {});
-    calls.push(call);
-  };
-  for (let count = 0; count < inFlight; count++) ask();
-  for (;;) {
-    const batch = await calls.shift();
-    if (batch === undefined) return;
-    ask();
-    yield batch;
-  }
 }

@@ -1,3 +1,4 @@
+import { transferablesOf } from "../../../model/batch.ts";
 import { randomUUID } from "node:crypto";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
@@ -13,12 +14,12 @@ import { requireSameSetting } from "../same-setting.ts";
 import { splitSecrets } from "../secrets.ts";
 import { parseSetting } from "../setting.ts";
 import { startThread } from "../thread-calls.ts";
-import { openBatchLine } from "./batch-line.ts";
+import { openBatchLine } from "../batch-line.ts";
 import type { RedisSite } from "./connect.ts";
 import { openRedisSite } from "./connect.ts";
 import type { Dedication } from "./dedicated.ts";
 import { freeFromUnfinished, requireDedicated, unfollow, watchServer } from "./dedicated.ts";
-import { settingJson } from "./held-setting.ts";
+import { settingJson } from "../held-setting.ts";
 import { openPrivateRedisView } from "./private-view.ts";
 import { claimDatabase, keepClaim, readMarker, requireClaim, targetLost, wipe } from "./restore-claim.ts";
 import { restoreLockKey, restoreMarkerKey } from "./restore-marker.ts";
@@ -124,7 +125,14 @@ async function openWriter(restore: Restore, claimed: Claimed): Promise<TargetWri
   const thread = startThread<TargetCalls>(new URL("target-thread.ts", import.meta.url), options.signal, (note) =>
     listening.resolve((note as ListeningNote).port),
   );
-  const line = openBatchLine(thread, plan, options);
+  const line = openBatchLine(
+    {
+      write: (batch) => thread.call("write", batch, transferablesOf(batch)),
+      finish: () => thread.call("finish", undefined),
+    },
+    plan,
+    options,
+  );
   // In a cluster a server has keys of others as well, which the count would not tell apart.
   const keyList = keyPrefix === "" ? join(options.temporaryFolder, `restored-keys-${marker.token}.list`) : undefined;
   let isFinished = false;

@@ -6,6 +6,7 @@ import type { Facts } from "../../../model/ports.ts";
 import type { JuicefsLine } from "../lines.ts";
 import { restoredSession } from "../restored-session.ts";
 import { counterRows, takeCounters } from "../sql/restored-rows.ts";
+import { splitQuotas } from "../sql/split-quotas.ts";
 import { SliceSet } from "../slice-set.ts";
 import { eachChunkSlice, eachDelayedSlice } from "../slices.ts";
 import type { Inserter } from "./inserter.ts";
@@ -80,9 +81,9 @@ export function openBuilder(options: BuilderOptions): Builder {
       return;
     }
     if (batch.table === juicefsTable.quota) {
-      const dirs = countDirQuotas(batch);
-      if (dirs > 0) insert(dirQuotaBinder, sliceRows(batch, 0, dirs));
-      if (dirs < batch.count) insert(ownerQuotaBinder, sliceRows(batch, dirs, batch.count));
+      const { dirs, owners } = splitQuotas(batch);
+      if (dirs !== undefined) insert(dirQuotaBinder, dirs);
+      if (owners !== undefined) insert(ownerQuotaBinder, owners);
       return;
     }
     if (batch.table === juicefsTable.chunk)
@@ -129,24 +130,6 @@ export function openBuilder(options: BuilderOptions): Builder {
 function setTemporaryFolder(database: SyncDatabase, folder: string): void {
   const set = scalar(database, "PRAGMA temp_store_directory");
   if (set === undefined || set === "") database.exec(`PRAGMA temp_store_directory = '${folder.replaceAll("'", "''")}'`);
-}
-
-/** Quotas come sorted by type; those of directories have type 0. */
-function countDirQuotas(batch: Batch): number {
-  if (batch.columns[0] === undefined) return batch.count;
-  const types = integersOf(batch, 0);
-  let count = 0;
-  while (count < batch.count && types[count] === 0) count++;
-  return count;
-}
-
-function sliceRows(batch: Batch, from: number, to: number): Batch {
-  const columns = batch.columns.map((column, index) => {
-    if (column === undefined) return undefined;
-    if ("offsets" in column) return { offsets: column.offsets.subarray(from), arena: column.arena };
-    return { values: column.values.subarray(index === 0 ? from : 2 * from) };
-  });
-  return { table: batch.table, count: to - from, columns };
 }
 
 function eachBlob(batch: Batch, index: number, visit: (bytes: Uint8Array, start: number, end: number) => void): void {

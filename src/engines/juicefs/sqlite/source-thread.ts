@@ -1,6 +1,5 @@
 import type { Batch } from "../../../model/batch.ts";
 import { transferablesOf } from "../../../model/batch.ts";
-import { tableNamed } from "../../../model/schema.ts";
 import { juicefs } from "../../../model/juicefs.ts";
 import type { SourceDescription, SourceSummary } from "../../../model/ports.ts";
 import { estimateRows } from "../../../protocols/sqlite/estimate-rows.ts";
@@ -9,6 +8,7 @@ import { openPrivateView } from "../../../protocols/sqlite/view-of-private-file.
 import { openPageReader } from "../../../protocols/sqlite/page-source.ts";
 import type { DatabaseView } from "../../../protocols/sqlite/view.ts";
 import type { SettingField } from "../setting.ts";
+import { estimatedTables } from "../sql/estimated-tables.ts";
 import { Moved, serveCalls } from "../thread-calls.ts";
 import { openBriefView } from "./describe-view.ts";
 import type { VolumeReader } from "./volume-reader.ts";
@@ -117,8 +117,7 @@ function describeVolume(view: DatabaseView, tablePrefix: string): SourceDescript
   const estimates: Record<string, number> = {};
   for (const [table, canonical] of estimatedTables) {
     if (!reader.schema.hasTable(table)) continue;
-    const name = tableNamed(juicefs, canonical).name;
-    estimates[name] = (estimates[name] ?? 0) + estimateRows(database, tablePrefix + table);
+    estimates[canonical] = (estimates[canonical] ?? 0) + estimateRows(database, tablePrefix + table);
   }
   return {
     kind: juicefs.name,
@@ -162,22 +161,5 @@ function writerVersion(view: DatabaseView): string {
   const number = new DataView(reader.bytes.buffer, reader.bytes.byteOffset + start).getUint32(96);
   return `${Math.floor(number / 1e6)}.${Math.floor(number / 1000) % 1000}.${number % 1000}`;
 }
-
-/** SQL tables and the canonical ones that they are counted under. Reference counts of 1 are no records. */
-const estimatedTables = [
-  ["node", "node"],
-  ["edge", "edge"],
-  ["chunk", "chunk"],
-  ["symlink", "symlink"],
-  ["xattr", "xattr"],
-  ["acl", "acl"],
-  ["dir_stats", "dir_stat"],
-  ["dir_quota", "quota"],
-  ["user_group_quota", "quota"],
-  ["delfile", "deleted_file"],
-  ["delslices", "delayed_slice"],
-  ["detached_node", "detached_node"],
-  ["sustained", "sustained"],
-] as const;
 
 serveCalls({ ...handlers });

@@ -8,6 +8,7 @@ import { juicefs } from "../../../model/juicefs.ts";
 import type { Source, SourceOptions, SourceView } from "../../../model/ports.ts";
 import { openPacer } from "../pacer.ts";
 import type { SettingField } from "../setting.ts";
+import { takeAhead } from "../take-ahead.ts";
 import type { CallableThread } from "../thread-calls.ts";
 import { startThread } from "../thread-calls.ts";
 import type { OpenRequest, SourceCalls } from "./source-thread.ts";
@@ -138,26 +139,14 @@ async function openThreadView(
   }
 }
 
-/** Keeps a few calls under way, so that the thread reads on while a batch is being worked on; no more than the memory bears. */
 async function* takeBatches(
   thread: CallableThread<SourceCalls>,
   inFlight: number,
   { pace, signal, progress }: SourceOptions,
 ): AsyncGenerator<Batch> {
   await using pacer = openPacer({ pace, signal, progress });
-  const calls: Promise<Batch | undefined>[] = [];
-  const ask = (): void => {
-    const call = thread.call("next", undefined);
-    // A later call fails with the same error as an earlier one, and then nobody waits for it.
-    call.catch(() => {});
-    calls.push(call);
-  };
-  for (let count = 0; count < inFlight; count++) ask();
-  for (;;) {
-    const batch = await calls.shift();
-    if (batch === undefined) return;
+  for await (const batch of takeAhead(() => thread.call("next", undefined), inFlight)) {
     await pacer.pass(batchBytes(batch));
-    ask();
     yield batch;
   }
 }

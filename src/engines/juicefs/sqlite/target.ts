@@ -1,17 +1,16 @@
-import type { Batch } from "../../../model/batch.ts";
-import { batchBytes, transferablesOf } from "../../../model/batch.ts";
+import { transferablesOf } from "../../../model/batch.ts";
 import { CairnError } from "../../../model/errors.ts";
-import { juicefs, juicefsTable } from "../../../model/juicefs.ts";
+import { juicefs } from "../../../model/juicefs.ts";
 import type { SourceView, Target, TargetOptions, TargetPlan, TargetWriter } from "../../../model/ports.ts";
 import { systemClock } from "../../../std/clock.ts";
 import type { ColumnLimits } from "../limits.ts";
 import { requireFits } from "../limits.ts";
 import type { JuicefsLine } from "../lines.ts";
 import { newestLine } from "../lines.ts";
+import { openBatchLine } from "../batch-line.ts";
 import { requireSameSetting } from "../same-setting.ts";
-import { joinSecrets, splitSecrets } from "../secrets.ts";
+import { settingJson } from "../held-setting.ts";
 import type { SettingField } from "../setting.ts";
-import { formatSetting, parseSetting, settingFieldsOf } from "../setting.ts";
 import type { CallableThread } from "../thread-calls.ts";
 import { startThread } from "../thread-calls.ts";
 import { openPrivateSourceView, readPrivateSetting } from "./source.ts";
@@ -137,43 +136,20 @@ interface Restore {
 
 function makeWriter(restore: Restore): TargetWriter {
   const { url, line, plan, options, thread, path } = restore;
-  const setting: SettingField[] = [];
-  const total = Object.values(plan.counts).reduce((sum, count) => sum + count, 0);
-  const underWay = new Set<Promise<void>>();
-  let bytesUnderWay = 0;
-  let written = 0;
-  let failed: { error: unknown } | undefined;
+  const batches = openBatchLine(
+    {
+      write: (batch) => thread.call("write", batch, transferablesOf(batch)),
+      finish: () => thread.call("finish", undefined),
+    },
+    plan,
+    options,
+  );
   let isPublished = false;
 
-  function send(batch: Batch): void {
-    const bytes = batchBytes(batch);
-    const { count } = batch;
-    bytesUnderWay += bytes;
-    const call = thread.call("write", batch, transferablesOf(batch)).then(
-      () => {
-        written += count;
-        options.progress.report({ phase: "write", done: written, total, unit: "records" });
-      },
-      (error: unknown) => {
-        failed ??= { error };
-      },
-    );
-    const done = call.finally(() => {
-      bytesUnderWay -= bytes;
-      underWay.delete(done);
-    });
-    underWay.add(done);
-  }
-
-  function throwFailure(): void {
-    if (failed !== undefined) throw failed.error;
-  }
-
   async function publish(): Promise<void> {
-    const json = formatSetting(joinSecrets(setting, plan.secrets, String(plan.facts["secretsRemoved"] ?? "")), line);
-    requireSameSetting(splitSecrets(parseSetting(json)).fields, setting);
+    const json = settingJson(batches.setting, plan, line);
     await thread.call("seal", { path, tablePrefix: url.tablePrefix, line, setting: json });
-    requireSameSetting(await readPrivateSetting({ ...url, path }, options), setting);
+    requireSameSetting(await readPrivateSetting({ ...url, path }, options), batches.setting);
     // Before the last look at the target, for it may take long.
     flush(path);
     if (isReplacement(url, plan)) {
@@ -187,27 +163,13 @@ function makeWriter(restore: Restore): TargetWriter {
   }
 
   return {
-    async write(batch) {
-      if (batch.table === juicefsTable.setting) {
-        setting.push(...settingFieldsOf(batch));
-        return;
-      }
-      throwFailure();
-      // A share of the memory for what is on its way; the rest is SQLite's.
-      while (underWay.size > 0 && bytesUnderWay > options.memoryBytes / 4) {
-        await Promise.race(underWay);
-        throwFailure();
-      }
-      send(batch);
-    },
+    write: (batch) => batches.write(batch),
 
     async finish() {
-      await Promise.all(underWay);
-      throwFailure();
-      await thread.call("finish", undefined);
+      await batches.finish();
     },
 
-    readBack: () => openReadBack(restore, setting),
+    readBack: () => openReadBack(restore, batches.setting),
     publish,
 
     async [Symbol.asyncDispose]() {

@@ -1,9 +1,9 @@
-import type { TargetPlan } from "../../../model/ports.ts";
-import type { JuicefsLine } from "../lines.ts";
-import { requireSameSetting } from "../same-setting.ts";
-import { joinSecrets, splitSecrets } from "../secrets.ts";
-import type { SettingField } from "../setting.ts";
-import { formatSetting, parseSetting } from "../setting.ts";
+import type { TargetPlan } from "../../model/ports.ts";
+import type { JuicefsLine } from "./lines.ts";
+import { requireSameSetting } from "./same-setting.ts";
+import { joinSecrets, splitSecrets } from "./secrets.ts";
+import type { SettingField } from "./setting.ts";
+import { formatSetting, parseSetting } from "./setting.ts";
 
 /** The JSON of a setting that was held back, secrets in it; taken apart again it must be the same. */
 export function settingJson(setting: readonly SettingField[], plan: TargetPlan, line: JuicefsLine): string {

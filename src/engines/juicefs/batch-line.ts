@@ -1,11 +1,9 @@
-import type { Batch } from "../../../model/batch.ts";
-import { batchBytes, transferablesOf } from "../../../model/batch.ts";
-import { juicefsTable } from "../../../model/juicefs.ts";
-import type { TargetOptions, TargetPlan } from "../../../model/ports.ts";
-import type { SettingField } from "../setting.ts";
-import { settingFieldsOf } from "../setting.ts";
-import type { CallableThread } from "../thread-calls.ts";
-import type { TargetCalls } from "./target-thread.ts";
+import type { Batch } from "../../model/batch.ts";
+import { batchBytes } from "../../model/batch.ts";
+import { juicefsTable } from "../../model/juicefs.ts";
+import type { TargetOptions, TargetPlan } from "../../model/ports.ts";
+import type { SettingField } from "./setting.ts";
+import { settingFieldsOf } from "./setting.ts";
 
 /** The way of the batches to the thread that keeps them; the setting stays here. */
 export interface BatchLine {
@@ -17,8 +15,14 @@ export interface BatchLine {
   fail(error: unknown): void;
 }
 
+/** The calls of the thread that takes the batches. `write` moves a batch's buffers. */
+export interface BatchTaker {
+  write(batch: Batch): Promise<void>;
+  finish(): Promise<void>;
+}
+
 export function openBatchLine(
-  thread: CallableThread<TargetCalls>,
+  taker: BatchTaker,
   plan: TargetPlan,
   { memoryBytes, progress }: TargetOptions,
 ): BatchLine {
@@ -41,7 +45,7 @@ export function openBatchLine(
     const bytes = batchBytes(batch);
     const { count } = batch;
     bytesUnderWay += bytes;
-    const call = thread.call("write", batch, transferablesOf(batch)).then(() => {
+    const call = taker.write(batch).then(() => {
       written += count;
       progress.report({ phase: "write", done: written, total, unit: "records" });
     }, fail);
@@ -59,6 +63,7 @@ export function openBatchLine(
         return;
       }
       throwFailure();
+      // A share of the memory for what is on its way; the rest is the engine's.
       while (underWay.size > 0 && bytesUnderWay > memoryBytes / 4) {
         await Promise.race([failing.promise, ...underWay]);
         throwFailure();
@@ -68,7 +73,7 @@ export function openBatchLine(
     async finish() {
       await Promise.race([failing.promise, Promise.all(underWay)]);
       throwFailure();
-      await Promise.race([failing.promise, thread.call("finish", undefined)]);
+      await Promise.race([failing.promise, taker.finish()]);
     },
     fail,
   };
